@@ -49,5 +49,5 @@ function(echelon_tests name)
   target_link_libraries(test_${name} PRIVATE echelon_test_support ${ARG_LINKS})
   target_precompile_headers(test_${name} REUSE_FROM echelon_test_main)
   catch_discover_tests(test_${name} TEST_PREFIX "${name}: " TEST_SPEC "~[slow]~[mpi]"
-                       DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${name}" TIMEOUT 180)
+                       PROPERTIES LABELS "${name}" TIMEOUT 180)
 endfunction()
