@@ -47,7 +47,7 @@ function(echelon_tests name)
   endif()
   add_executable(test_${name} ${sources})
   target_link_libraries(test_${name} PRIVATE echelon_test_support ${ARG_LINKS})
-  target_precompile_headers(test_${name} REUSE_FROM echelon_test_main)
+  target_precompile_headers(test_${name} REUSE_FROM echelon_test_support)
   catch_discover_tests(test_${name} TEST_PREFIX "${name}: " TEST_SPEC "~[slow]~[mpi]"
                        PROPERTIES LABELS "${name}" TIMEOUT 180)
 endfunction()

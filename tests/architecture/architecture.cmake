@@ -1,4 +1,4 @@
 add_executable(test_architecture architecture/architecture_test.cpp)
 target_link_libraries(test_architecture PRIVATE echelon_test_support)
-target_precompile_headers(test_architecture REUSE_FROM echelon_test_main)
+target_precompile_headers(test_architecture REUSE_FROM echelon_test_support)
 catch_discover_tests(test_architecture TEST_PREFIX "architecture: " PROPERTIES LABELS architecture TIMEOUT 60)

@@ -93,8 +93,9 @@ TEST_CASE("every include points down the floors", "[architecture]") {
       std::smatch match;
       if (!std::regex_match(line, match, ours)) continue;
       const std::string other = match[1] == "kernels/" ? "kernels" : match[2].str();
-      if (source.module == "kernels" ? other == "kernels" : allowed.count(source.module) &&
-                                                               allowed.at(source.module).contains(other))
+      if (source.module == "kernels"
+              ? other == "kernels"
+              : allowed.count(source.module) && allowed.at(source.module).contains(other))
         continue;
       wrong.push_back(source.shown + ": " + line);
     }
