@@ -8,12 +8,12 @@
 
 namespace echelon::nn {
 
-/// Forward cost of a layer for one micro-batch on this rank.
+/// Cost of a layer for one micro-batch on this rank.
 struct Cost {
-  double flops = 0;         ///< multiply and add counted as two
+  double flops = 0;         ///< forward; multiply and add counted as two, matrix products only
   int64_t params = 0;       ///< elements held
-  int64_t saved_bytes = 0;  ///< pushed on the stash
-  int64_t comm_bytes = 0;   ///< payload of collectives
+  int64_t saved_bytes = 0;  ///< on the stash between forward and backward
+  int64_t comm_bytes = 0;   ///< payload of the tensor-parallel collectives of forward and backward
   Cost& operator+=(const Cost& other);
 };
 
@@ -21,14 +21,16 @@ struct Cost {
 class Layer {
  public:
   virtual ~Layer() = default;
-  /// Pushes what backward needs on ctx.stash when ctx.training.
+  /// Pushes what backward needs on ctx.stash when ctx.training. Never changes x.
   virtual Tensor forward(const Tensor& x, Context& ctx) = 0;
-  /// Pops it in reverse order; adds to parameter gradients; returns the gradient of x.
+  /// Pops it in reverse order; adds to parameter gradients; returns the gradient of x. Never
+  /// changes dy.
   virtual Tensor backward(const Tensor& dy, Context& ctx) = 0;
   /// Appends pointers that stay valid for the life of the layer, in forward order.
   virtual void parameters(std::vector<Parameter*>& out) = 0;
-  /// `rows` activation rows on this rank, sequences of `tokens`.
-  virtual Cost cost(int64_t rows, int64_t tokens) const = 0;
+  /// `rows` activation rows of the micro-batch (of all tensor-parallel ranks together), sequences
+  /// of `tokens`, activations of `dtype`.
+  virtual Cost cost(int64_t rows, int64_t tokens, DType dtype) const = 0;
 };
 
 }  // namespace echelon::nn
