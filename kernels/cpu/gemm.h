@@ -4,29 +4,34 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace echelon::kernels {
+#include "kernels/cpu/elementwise.h"
 
-/// A row-major array; with `transposed` it stands for its transpose.
+namespace kernels::cpu {
+
+/// A row-major array, 16-bit elements widened while packing; with `transposed` it stands for its
+/// transpose.
 struct GemmOperand {
-  const float* data;
-  int64_t stride;  ///< floats from one stored row to the next
-  bool transposed;
+  const void* data = nullptr;
+  int64_t stride = 0;  ///< elements from one stored row to the next
+  bool transposed = false;
+  Float type = Float::f32;
 };
 
-/// c[m,n] = or += a[m,k] b[k,n] (+ bias[n] where given). c must overlap nothing else.
+/// c[m,n] = or += a[m,k] b[k,n] (+ bias[n]). c and row_sums overlap nothing else.
 struct Gemm {
-  int64_t m, n, k;
-  GemmOperand a, b;
-  float* c;
-  int64_t c_stride;
-  bool accumulate;
-  const float* bias;  ///< n values or null
+  int64_t m = 0, n = 0, k = 0;
+  GemmOperand a{}, b{};
+  float* c = nullptr;
+  int64_t c_stride = 0;
+  bool accumulate = false;
+  const float* bias = nullptr;  ///< n values, added once, where not null
+  float* row_sums = nullptr;    ///< row_sums[m] += sum over k of a[m,k], where not null
 };
 
-/// Bytes of scratch `gemm` needs; any thread count.
+/// Bytes of scratch `gemm` needs for this problem with any number of threads.
 size_t gemm_scratch_bytes(const Gemm& problem);
 /// Uses up to `threads` OpenMP threads. The result, to the bit, does not depend on their number.
-/// `scratch` is aligned to 64 and used by this call alone.
+/// `scratch` is aligned to 64 bytes and used by this call alone.
 void gemm(const Gemm& problem, float* scratch, int threads);
 
-}  // namespace echelon::kernels
+}  // namespace kernels::cpu

@@ -1,93 +1,135 @@
 #include "kernels/cpu/gemm_pack.h"
 
 #include <algorithm>
-#include <cstring>
 
-#include "kernels/cpu/gemm_simd.h"
+#include "kernels/cpu/gemm_load.h"
+#include "kernels/cpu/gemm_tile.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wuninitialized"  // g++ 12 warns inside its own avx512fintrin.h
 #endif
 
-namespace echelon::kernels {
+namespace kernels::cpu {
 namespace {
 
-void transpose_plain(const float* src, int64_t stride, int64_t rows, int64_t depth, int width,
-                     float* dst) {
+template <int kWidth, class T>
+void transpose_plain(const T* src, int64_t stride, int64_t lines, int64_t depth, float* dst) {
   for (int64_t k = 0; k < depth; ++k) {
-    for (int64_t i = 0; i < rows; ++i) dst[k * width + i] = src[i * stride + k];
+    for (int64_t i = 0; i < lines; ++i) dst[k * kWidth + i] = widen(src[i * stride + k]);
   }
 }
 
 #if defined(__AVX512F__)
 
-// Eight rows of sixteen values become sixteen steps of eight.
-void transpose_8x16(const float* src, int64_t stride, int width, float* dst) {
-  __m512 t[8], u[8];
+void store_halves(float* low, float* high, __m512d v) {
+  _mm256_storeu_ps(low, _mm512_castps512_ps256(_mm512_castpd_ps(v)));
+  _mm256_storeu_ps(high, _mm256_castpd_ps(_mm512_extractf64x4_pd(v, 1)));
+}
+
+// Eight lines of sixteen steps become sixteen steps of eight.
+template <int kWidth, class T>
+void transpose_8x16(const T* src, int64_t stride, float* dst) {
+  __m512d pairs[8];  // [4h + 2c + o]: lines 4h+2c and 4h+2c+1, odd steps pairwise where o
+#pragma GCC unroll 4
   for (int i = 0; i < 8; i += 2) {
-    const __m512 even = _mm512_loadu_ps(src + i * stride);
-    const __m512 odd = _mm512_loadu_ps(src + (i + 1) * stride);
-    t[i] = _mm512_unpacklo_ps(even, odd);
-    t[i + 1] = _mm512_unpackhi_ps(even, odd);
-  }
-  // u[s] holds, in its 128-bit lane q, step 4q+s of rows 0-3; u[4+s] the same of rows 4-7.
-  for (int h = 0; h < 2; ++h) {
-    for (int s = 0; s < 2; ++s) {
-      const __m512d low = _mm512_castps_pd(t[4 * h + s]);
-      const __m512d high = _mm512_castps_pd(t[4 * h + 2 + s]);
-      u[4 * h + 2 * s] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
-      u[4 * h + 2 * s + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
-    }
+    const __m512 even = load(src + i * stride), odd = load(src + (i + 1) * stride);
+    pairs[i] = _mm512_castps_pd(_mm512_unpacklo_ps(even, odd));
+    pairs[i + 1] = _mm512_castps_pd(_mm512_unpackhi_ps(even, odd));
   }
   const __m512i lanes01 = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
   const __m512i lanes23 = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+#pragma GCC unroll 4
   for (int s = 0; s < 4; ++s) {
-    const __m512d rows03 = _mm512_castps_pd(u[s]), rows47 = _mm512_castps_pd(u[4 + s]);
-    const __m512d a = _mm512_permutex2var_pd(rows03, lanes01, rows47);
-    const __m512d b = _mm512_permutex2var_pd(rows03, lanes23, rows47);
-    _mm256_storeu_ps(dst + s * width, _mm256_castpd_ps(_mm512_castpd512_pd256(a)));
-    _mm256_storeu_ps(dst + (4 + s) * width, _mm256_castpd_ps(_mm512_extractf64x4_pd(a, 1)));
-    _mm256_storeu_ps(dst + (8 + s) * width, _mm256_castpd_ps(_mm512_castpd512_pd256(b)));
-    _mm256_storeu_ps(dst + (12 + s) * width, _mm256_castpd_ps(_mm512_extractf64x4_pd(b, 1)));
+    const int o = s / 2;
+    // In 128-bit lane q: step 4q+s of lines 0 to 3, and of lines 4 to 7.
+    const __m512d front = s % 2 ? _mm512_unpackhi_pd(pairs[o], pairs[2 + o])
+                                : _mm512_unpacklo_pd(pairs[o], pairs[2 + o]);
+    const __m512d back = s % 2 ? _mm512_unpackhi_pd(pairs[4 + o], pairs[6 + o])
+                               : _mm512_unpacklo_pd(pairs[4 + o], pairs[6 + o]);
+    float* to = dst + s * kWidth;
+    store_halves(to, to + 4 * kWidth, _mm512_permutex2var_pd(front, lanes01, back));
+    store_halves(to + 8 * kWidth, to + 12 * kWidth, _mm512_permutex2var_pd(front, lanes23, back));
   }
 }
 
+template <int kWidth, class T>
+void transpose(const T* src, int64_t stride, int64_t lines, int64_t depth, float* dst) {
+  const int64_t whole = depth / 16 * 16;
+  int64_t i = 0;
+  for (; i + 8 <= lines; i += 8) {
+    const T* from = src + i * stride;
+    for (int64_t k = 0; k < whole; k += 16) {
+      transpose_8x16<kWidth>(from + k, stride, dst + k * kWidth + i);
+    }
+    transpose_plain<kWidth>(from + whole, stride, 8, depth - whole, dst + whole * kWidth + i);
+  }
+  transpose_plain<kWidth>(src + i * stride, stride, lines - i, depth, dst + i);
+}
+
+#else
+
+template <int kWidth, class T>
+void transpose(const T* src, int64_t stride, int64_t lines, int64_t depth, float* dst) {
+  transpose_plain<kWidth>(src, stride, lines, depth, dst);
+}
+
 #endif
+
+// Lines are contiguous over k.
+template <int kWidth, class T>
+void pack_along(const T* src, int64_t stride, int64_t count, int64_t depth, float* dst) {
+  for (int64_t line = 0; line < count; line += kWidth, dst += kWidth * depth) {
+    const int64_t lines = std::min<int64_t>(kWidth, count - line);
+    transpose<kWidth>(src + line * stride, stride, lines, depth, dst);
+    if (lines == kWidth) continue;
+    for (int64_t k = 0; k < depth; ++k) {
+      std::fill(dst + k * kWidth + lines, dst + (k + 1) * kWidth, 0.f);
+    }
+  }
+}
+
+// Lines lie side by side: each step of k is a contiguous run over all panels.
+template <int kWidth, class T>
+void pack_across(const T* src, int64_t stride, int64_t count, int64_t depth, float* dst) {
+  const int64_t whole = count / kWidth * kWidth;
+  for (int64_t k = 0; k < depth; ++k, src += stride, dst += kWidth) {
+    float* to = dst;
+    for (int64_t line = 0; line < whole; line += kWidth, to += kWidth * depth) {
+      for (int i = 0; i < kWidth; ++i) to[i] = widen(src[line + i]);
+    }
+    if (whole == count) continue;
+    for (int64_t i = whole; i < count; ++i) to[i - whole] = widen(src[i]);
+    std::fill(to + count - whole, to + kWidth, 0.f);
+  }
+}
+
+template <int kWidth, class T>
+void pack(const GemmOperand& from, bool along, const PackBlock& block, float* dst) {
+  const T* src = static_cast<const T*>(from.data);
+  if (along) {
+    src += block.line * from.stride + block.step;
+    pack_along<kWidth>(src, from.stride, block.count, block.depth, dst);
+  } else {
+    src += block.step * from.stride + block.line;
+    pack_across<kWidth>(src, from.stride, block.count, block.depth, dst);
+  }
+}
+
+template <int kWidth>
+void pack_any(const GemmOperand& from, bool along, const PackBlock& block, float* dst) {
+  if (from.type == Float::bf16) return pack<kWidth, Bf16>(from, along, block, dst);
+  if (from.type == Float::f16) return pack<kWidth, F16>(from, along, block, dst);
+  pack<kWidth, float>(from, along, block, dst);
+}
 
 }  // namespace
 
-void pack_transposed(const float* src, int64_t stride, int64_t rows, int64_t depth, int width,
-                     float* dst) {
-  int64_t row = 0;
-#if defined(__AVX512F__)
-  const int64_t whole = depth / 16 * 16;
-  for (; row + 8 <= rows; row += 8) {
-    const float* from = src + row * stride;
-    for (int64_t k = 0; k < whole; k += 16) {
-      transpose_8x16(from + k, stride, width, dst + k * width + row);
-    }
-    transpose_plain(from + whole, stride, 8, depth - whole, width, dst + whole * width + row);
-  }
-#endif
-  transpose_plain(src + row * stride, stride, rows - row, depth, width, dst + row);
-  if (rows == width) return;
-  for (int64_t k = 0; k < depth; ++k) std::fill(dst + k * width + rows, dst + (k + 1) * width, 0.f);
+void pack_rows(const GemmOperand& a, const PackBlock& block, float* dst) {
+  pack_any<kTileRows>(a, !a.transposed, block, dst);
 }
 
-void pack_copied(const float* src, int64_t stride, int64_t columns, int64_t depth, int width,
-                 float* dst) {
-  for (int64_t k = 0; k < depth; ++k) {
-    const float* from = src + k * stride;
-    float* to = dst + k * width;
-    int64_t i = 0;
-    for (; i + simd::kLanes <= columns; i += simd::kLanes)
-      simd::store(to + i, simd::load(from + i));
-    if (i < columns) {
-      const int left = static_cast<int>(columns - i);
-      simd::store_first(to + i, simd::load_first(from + i, left), left);
-    }
-    std::fill(to + columns, to + width, 0.f);
-  }
+void pack_columns(const GemmOperand& b, const PackBlock& block, float* dst) {
+  pack_any<kTileColumns>(b, b.transposed, block, dst);
 }
 
-}  // namespace echelon::kernels
+}  // namespace kernels::cpu

@@ -1,15 +1,19 @@
 #pragma once
-// Copies of matrix blocks in the order the register tile reads them.
+// Copies blocks of a matrix in the order the register tile reads them.
 #include <cstdint>
 
-namespace echelon::kernels {
+#include "kernels/cpu/gemm.h"
 
-/// Panel of `width` values per step: dst[k * width + i] = src[i * stride + k], i < rows, k < depth;
-/// zero for rows <= i < width.
-void pack_transposed(const float* src, int64_t stride, int64_t rows, int64_t depth, int width,
-                     float* dst);
-/// dst[k * width + i] = src[k * stride + i], i < columns, k < depth; zero for columns <= i < width.
-void pack_copied(const float* src, int64_t stride, int64_t columns, int64_t depth, int width,
-                 float* dst);
+namespace kernels::cpu {
 
-}  // namespace echelon::kernels
+/// One block of an operand: `count` lines (rows of a, columns of b) by `depth` steps of k.
+struct PackBlock {
+  int64_t line, count, step, depth;
+};
+
+/// Panels of kTileRows (or kTileColumns) lines: panel p holds, for each step, its lines side by
+/// side, and takes depth * width floats of dst. Missing lines of the last panel are zero.
+void pack_rows(const GemmOperand& a, const PackBlock& block, float* dst);
+void pack_columns(const GemmOperand& b, const PackBlock& block, float* dst);
+
+}  // namespace kernels::cpu

@@ -6,7 +6,7 @@
 #include <immintrin.h>
 #endif
 
-namespace echelon::kernels::simd {
+namespace kernels::cpu::simd {
 
 #if defined(__AVX512F__)
 
@@ -75,4 +75,4 @@ inline Vec load_first(const float* p, int lanes) {
 
 #endif
 
-}  // namespace echelon::kernels::simd
+}  // namespace kernels::cpu::simd

@@ -5,7 +5,7 @@
 
 #include "kernels/cpu/gemm_simd.h"
 
-namespace echelon::kernels {
+namespace kernels::cpu {
 
 inline constexpr int kTileRows = simd::kTileRows;
 inline constexpr int kTileColumns = simd::kTileVecs * simd::kLanes;
@@ -81,4 +81,4 @@ inline void tile(const TileArgs& args, int64_t rows, int64_t columns) {
   kTiles[static_cast<size_t>((rows - 1) * simd::kTileVecs + vecs - 1)](t);
 }
 
-}  // namespace echelon::kernels
+}  // namespace kernels::cpu

@@ -5,7 +5,7 @@
 
 #include "kernels/cpu/gemm_simd.h"
 
-namespace echelon::kernels {
+namespace kernels::cpu {
 namespace {
 
 // Enough independent sums to cover the latency of two pipelines, few enough for 16 registers.
@@ -48,4 +48,4 @@ double fma_peak_gflops(int threads, double seconds) {
   return total;
 }
 
-}  // namespace echelon::kernels
+}  // namespace kernels::cpu
