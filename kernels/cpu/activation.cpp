@@ -16,14 +16,18 @@ struct Gelu {
   }
 };
 
+/// (1 + tanh(z))/2 is the logistic function of 2z, which keeps its relative accuracy in the tail.
 struct GeluTanh {
-  static float value(float x) {
-    return 0.5f * x * (1.0f + tanh_f32(kTanhFactor * (x + kTanhCubic * x * x * x)));
+  /// exp(-2z); bounded, so that e/(1+e) stays a number.
+  static float falling(float x) {
+    const float e = exp_f32(-2.0f * kTanhFactor * (x + kTanhCubic * x * x * x));
+    return e < 1e30f ? e : 1e30f;
   }
+  static float value(float x) { return x / (1.0f + falling(x)); }
   static float slope(float x) {
-    const float t = tanh_f32(kTanhFactor * (x + kTanhCubic * x * x * x));
-    const float inner = kTanhFactor * (1.0f + 3.0f * kTanhCubic * x * x);
-    return 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * inner;
+    const float e = falling(x), s = 1.0f / (1.0f + e);
+    const float inner = 2.0f * kTanhFactor * (1.0f + 3.0f * kTanhCubic * x * x);
+    return s + x * s * (e * s) * inner;
   }
 };
 

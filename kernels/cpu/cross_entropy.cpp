@@ -10,6 +10,8 @@
 namespace kernels::cpu {
 namespace {
 
+constexpr int64_t kBlock = 1024;
+
 int64_t rows_per_thread(int64_t columns) { return 1 + (kGrain / 4) / (columns + 1); }
 
 }  // namespace
@@ -33,10 +35,15 @@ void row_sums(const float* logits, const Logits& shape, const float* max, float*
     for (int64_t r = from; r < to; ++r) {
       const float* row = logits + r * s.columns;
       const float most = max[r];
-      float total = 0.0f;
-#pragma omp simd reduction(+ : total)
-      for (int64_t c = 0; c < s.valid; ++c) total += exp_f32(row[c] - most);
-      sum[r] = total;
+      double total = 0.0;  // of blocks: a float sum of 50,000 terms loses two digits
+      for (int64_t first = 0; first < s.valid; first += kBlock) {
+        const int64_t last = first + kBlock < s.valid ? first + kBlock : s.valid;
+        float block = 0.0f;
+#pragma omp simd reduction(+ : block)
+        for (int64_t c = first; c < last; ++c) block += exp_f32(row[c] - most);
+        total += static_cast<double>(block);
+      }
+      sum[r] = static_cast<float>(total);
       const int64_t target = s.targets[r] - s.first_column;
       target_logit[r] = target >= 0 && target < s.valid ? row[target] : 0.0f;
     }

@@ -28,7 +28,11 @@ void parallel_ranges(int64_t n, int64_t grain, const Body& body) {
   const int64_t parts = wanted < most ? wanted : most;
   if (parts <= 1) return body(int64_t{0}, n);
 #pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(parts))
-  for (int64_t p = 0; p < parts; ++p) body(n * p / parts, n * (p + 1) / parts);
+  for (int64_t p = 0; p < parts; ++p) {
+    // Whole vectors: an element is computed by the same instructions wherever the cuts are.
+    const int64_t unit = grain >= 1024 ? 64 : 1;
+    body(n * p / parts / unit * unit, p + 1 == parts ? n : n * (p + 1) / parts / unit * unit);
+  }
 }
 
 /// body(i) for each i of [0, n), handed out one by one: for items of unequal cost.
