@@ -38,6 +38,7 @@ class Builder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     refuse_extras(mark, tag, anchor);
+    if (!closed_quote(mark)) refuse(mark, "C20", "not valid YAML: found no closing quote");
     if (wants_key()) return take_key(mark, value, tag == "!");
     Node node = begin(Node::Kind::scalar, mark);
     node.text = value;
@@ -73,6 +74,18 @@ class Builder : public YAML::EventHandler {
     if (written || (tag != "?" && tag != "!" && !tag.empty()))
       refuse(mark, "C20", "found a tag ('!name'), tags are not allowed");
     if (anchor != 0) refuse(mark, "C14", "found an anchor ('&name'), anchors are not allowed");
+  }
+  /// The library reads a quoted text that runs into the end of the file as if it were closed.
+  bool closed_quote(const YAML::Mark& mark) const {
+    const auto at = static_cast<size_t>(mark.pos);
+    if (mark.pos < 0 || at >= text_.size() || (text_[at] != '"' && text_[at] != '\'')) return true;
+    for (size_t i = at + 1; i < text_.size(); ++i) {
+      if (text_[at] == '"' && text_[i] == '\\')
+        ++i;
+      else if (text_[i] == text_[at])
+        return true;
+    }
+    return false;
   }
   bool wants_key() const {
     return !levels_.empty() && levels_.back().node.kind == Node::Kind::map &&
