@@ -9,8 +9,8 @@ namespace echelon::nn {
 
 namespace {
 
-/// Calls run(rows from, rows to, position of `from`) for runs of rows of one sequence or of whole
-/// sequences, so that positions inside a run are first + row % tokens.
+/// Calls run(rows from, rows to, position of `from`, period) for whole sequences and for pieces of
+/// one, so that positions inside a run are position + row % period.
 template <class Run>
 void for_position_runs(int64_t first_row, int64_t rows, int64_t tokens, Run run) {
   int64_t from = 0;
@@ -19,7 +19,7 @@ void for_position_runs(int64_t first_row, int64_t rows, int64_t tokens, Run run)
     const int64_t whole = (rows - from) / tokens * tokens;
     const int64_t length =
         position == 0 && whole > 0 ? whole : std::min(rows - from, tokens - position);
-    run(from, from + length, position);
+    run(from, from + length, position, std::min(length, tokens));
     from += length;
   }
 }
@@ -45,9 +45,9 @@ Tensor VocabEmbedding::forward(const Tensor&, Context& ctx) {
     ECH_CHECK(start + tokens <= positions_->shape[0], "position {} of a table of {}",
               start + tokens - 1, positions_->shape[0]);
     for_position_runs(tp_.first_row(y.size(0), ctx), y.size(0), tokens,
-                      [&](int64_t from, int64_t to, int64_t position) {
+                      [&](int64_t from, int64_t to, int64_t position, int64_t period) {
                         Tensor run = y.slice(from, to);
-                        ops::position_add(positions_->value, tokens, start + position, run,
+                        ops::position_add(positions_->value, period, start + position, run,
                                           ctx.stream);
                       });
   }
@@ -69,9 +69,9 @@ Tensor VocabEmbedding::backward(const Tensor& dy, Context& ctx) {
         ops::embedding_backward(tokens.flat(), whole, first_token, table, stream);
         if (!positions.defined()) return;
         for_position_runs(first_row, dh.size(0), tokens.size(1),
-                          [&](int64_t from, int64_t to, int64_t position) {
-                            ops::position_backward(dh.slice(from, to), tokens.size(1), position,
-                                                   positions, stream);
+                          [&](int64_t from, int64_t to, int64_t position, int64_t period) {
+                            ops::position_backward(dh.slice(from, to), period, position, positions,
+                                                   stream);
                           });
       },
       std::move(done));

@@ -143,18 +143,23 @@ ModelConfig llama_style() {
 
 double worst_difference(const Whole& a, const Whole& b) {
   if (a.size() != b.size()) return INFINITY;
-  double worst = 0;
+  const auto largest_of = [](const std::vector<float>& values) {
+    double largest = 0;
+    for (const float v : values) largest = std::max(largest, std::abs(static_cast<double>(v)));
+    return largest;
+  };
+  double overall = 0, worst = 0;
+  for (const auto& [name, values] : b) overall = std::max(overall, largest_of(values));
   for (const auto& [name, values] : b) {
     const auto other = a.find(name);
     if (other == a.end() || other->second.size() != values.size()) return INFINITY;
-    double largest = 1e-6, difference = 0;
+    double difference = 0;
     for (size_t i = 0; i < values.size(); ++i) {
       const double d = std::abs(static_cast<double>(other->second[i]) - values[i]);
       if (std::isnan(d)) return INFINITY;
       difference = std::max(difference, d);
-      largest = std::max(largest, std::abs(static_cast<double>(values[i])));
     }
-    worst = std::max(worst, difference / largest);
+    worst = std::max(worst, difference / std::max(largest_of(values), 1e-3 * overall));
   }
   return worst;
 }

@@ -23,7 +23,7 @@ class CountingSink : public GradSink {
   std::vector<std::string> order;
 };
 
-/// Loss per valid token, or summed: one number per call.
+/// The model, its memory and one rank's view of the group.
 struct Rig {
   Rig(const ModelConfig& model, comm::Communicator& tp, bool sequence_parallel = false);
   Rig(const ModelConfig& model, comm::Communicator& tp, bool sequence_parallel,
@@ -53,8 +53,8 @@ int64_t valid_targets(const MicroBatch& batch);
 /// Small models of both styles.
 ModelConfig gpt2_style();
 ModelConfig llama_style();
-/// Largest |a-b| relative to the largest |b| of each tensor, over tensors; infinite when names
-/// differ.
+/// Largest |a-b| of a tensor relative to its largest |b|, over tensors; infinite when names differ.
+/// Tensors below a thousandth of the largest count as that: the true gradient of a key bias is 0.
 double worst_difference(const Whole& a, const Whole& b);
 
 }  // namespace echelon::nn::test
