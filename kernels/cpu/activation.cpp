@@ -10,9 +10,10 @@ constexpr float kTanhFactor = 0.79788456080286536f;  // sqrt(2/pi)
 constexpr float kTanhCubic = 0.044715f;
 
 struct Gelu {
-  static float value(float x) { return x * normal_cdf(x); }
+  static float value(float x) { return x * normal(x).cdf; }
   static float slope(float x) {
-    return normal_cdf(x) + x * 0.39894228040143268f * exp_f32(-0.5f * x * x);
+    const Normal n = normal(x);
+    return n.cdf + x * 0.39894228040143268f * n.bell;
   }
 };
 
