@@ -7,8 +7,9 @@ namespace echelon::trainer {
 enum class StopRequest { none = 0, save_and_stop = 1, stop = 2 };
 
 /// Takes SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 of the process for its lifetime. USR1, USR2 and the
-/// first INT ask for "finish the step, save, stop"; TERM leaves too little time to save under mpirun
-/// and asks for "stop"; a second INT ends the process at once. Make it before any other thread.
+/// first INT ask for "finish the step, save, stop"; TERM leaves too little time to save under
+/// mpirun and asks for "stop"; a second INT ends the process at once. Make it before any other
+/// thread.
 class StopSignals {
  public:
   StopSignals();

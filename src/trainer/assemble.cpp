@@ -1,0 +1,72 @@
+#include "echelon/trainer/assemble.h"
+
+#include "echelon/nn/init.h"
+
+namespace echelon::trainer {
+
+namespace {
+
+std::vector<std::unique_ptr<nn::GptStage>> build_chunks(const RunConfig& config,
+                                                        const parallel::Mesh& mesh) {
+  const int ranks = mesh.degrees().pp, here = mesh.here().pp;
+  const auto ranges = pipeline::stage_ranges(config.pipeline, config.model.num_layers, ranks);
+  std::vector<std::unique_ptr<nn::GptStage>> chunks;
+  for (size_t stage = static_cast<size_t>(here); stage < ranges.size();
+       stage += static_cast<size_t>(ranks))
+    chunks.push_back(std::make_unique<nn::GptStage>(config.model, ranges[stage],
+                                                    mesh.on(parallel::Axis::tp),
+                                                    config.parallel.sequence_parallel));
+  return chunks;
+}
+
+std::vector<nn::Parameter*> parameters_of(const Assembly& a) {
+  std::vector<nn::Parameter*> all;
+  for (const auto& chunk : a.chunks)
+    for (nn::Parameter* parameter : chunk->parameters()) all.push_back(parameter);
+  return all;
+}
+
+std::unique_ptr<sharding::ParamStore> build_store(const RunConfig& config, const Assembly& a) {
+  const bool tied = config.model.tie_embeddings && a.mesh->degrees().pp > 1;
+  sharding::StoreOptions options;
+  options.sharding = config.zero_optimization;
+  options.no_weight_decay = config.optimizer.no_weight_decay;
+  auto store = sharding::make_param_store(
+      options,
+      sharding::groups_of(*a.mesh, config.parallel.sequence_parallel, tied ? "embed.weight" : ""),
+      *a.memory);
+  store->adopt(parameters_of(a));
+  return store;
+}
+
+std::unique_ptr<pipeline::Executor> build_executor(const RunConfig& config, const Assembly& a,
+                                                   TraceSink* trace) {
+  std::vector<nn::GptStage*> chunks;
+  for (const auto& chunk : a.chunks) chunks.push_back(chunk.get());
+  return std::make_unique<pipeline::Executor>(
+      static_cast<int>(chunks.size()), pipeline::make_schedule(config.pipeline.pipeline_schedule),
+      chunks, a.mesh->on(parallel::Axis::pp),
+      pipeline::Engine{*a.stream, *a.memory, trace, a.tp_stream.get(), {}});
+}
+
+}  // namespace
+
+Assembly assemble(const RunConfig& config, comm::Communicator& world, TraceSink* trace) {
+  Assembly a;
+  a.memory = make_cpu_allocator();
+  a.stream = make_inline_stream();
+  a.mesh =
+      std::make_unique<parallel::Mesh>(parallel::degrees_of(config.parallel, world.size()), world);
+  if (a.mesh->degrees().tp > 1) a.tp_stream = make_worker_stream("tp-comm");
+  a.replicated_state = config.zero_optimization.stage == 0;
+  a.chunks = build_chunks(config, *a.mesh);
+  a.store = build_store(config, a);
+  nn::initialize(a.parameters(), config.model, static_cast<uint64_t>(config.seed), *a.stream);
+  a.store->import_values(*a.stream);
+  a.optimizer = optim::make_optimizer(config.optimizer);
+  a.optimizer->attach(a.store->slices(), *a.memory, a.store->tensor_sums());
+  a.executor = build_executor(config, a, trace);
+  return a;
+}
+
+}  // namespace echelon::trainer
