@@ -18,15 +18,29 @@ enum class ReduceOp { sum, max, min };
 /// waits first. `wait` makes the calling thread's data ready and rethrows what went wrong.
 class [[nodiscard]] Pending {
  public:
+  /// Completion of a message inside group_begin/group_end, known at group_end.
+  struct Later {
+    Event event;
+    bool ready = false;
+  };
+
   Pending() = default;
   Pending(Event done, std::vector<Tensor> keep) : done_(std::move(done)), keep_(std::move(keep)) {}
+  Pending(std::shared_ptr<Later> later, std::vector<Tensor> keep)
+      : later_(std::move(later)), keep_(std::move(keep)) {}
   Pending(Pending&&) noexcept = default;
-  Pending& operator=(Pending&&) noexcept = default;
+  Pending& operator=(Pending&& other) noexcept;
   ~Pending();
   void wait() &&;
+  /// The same work, done when `later` (a later point of its stream) is.
+  Pending until(Event later) &&;
 
  private:
+  void wait_here() const;
+  void settle() noexcept;
+
   Event done_;
+  std::shared_ptr<Later> later_;
   std::vector<Tensor> keep_;
 };
 
@@ -48,15 +62,18 @@ class Communicator {
 
   /// In place; every rank gets the reduction.
   virtual Pending all_reduce(const Tensor& data, ReduceOp op, Stream& stream) = 0;
-  /// src: size() equal parts; dst (one part) = reduction of part rank(). dst may be that part of src.
-  virtual Pending reduce_scatter(const Tensor& src, const Tensor& dst, ReduceOp op, Stream& stream) = 0;
+  /// src: size() equal parts; dst (one part) = reduction of part rank(). dst may be that part of
+  /// src.
+  virtual Pending reduce_scatter(const Tensor& src, const Tensor& dst, ReduceOp op,
+                                 Stream& stream) = 0;
   /// dst: size() parts in rank order; src one part, may be part rank() of dst.
   virtual Pending all_gather(const Tensor& src, const Tensor& dst, Stream& stream) = 0;
   /// Part i of src goes to rank i; part i of dst comes from rank i. src and dst are distinct.
   virtual Pending all_to_all(const Tensor& src, const Tensor& dst, Stream& stream) = 0;
   virtual Pending broadcast(const Tensor& data, int root, Stream& stream) = 0;
   /// Messages between two ranks arrive in the order sent. Inside group_begin/group_end sends and
-  /// receives start together and may be paired in any order; the Pendings are ready after group_end.
+  /// receives start together and may be paired in any order; the Pendings are ready after
+  /// group_end.
   virtual Pending send(const Tensor& data, int peer, Stream& stream) = 0;
   virtual Pending recv(const Tensor& data, int peer, Stream& stream) = 0;
   virtual void group_begin() = 0;

@@ -14,8 +14,8 @@ std::unique_ptr<Communicator> make_self(const std::string& name = "world");
 
 /// Runs `body` on `ranks` threads, each with its world communicator of kind thread. When a rank
 /// throws, the others' blocked calls throw Error(communication); the first exception is rethrown
-/// after all threads ended. A rank that makes no progress in a call for `stuck_seconds` ends the run
-/// with an Error(watchdog) that names rank, group and call.
+/// after all threads ended. A rank that makes no progress in a call for `stuck_seconds` ends the
+/// run with an Error(watchdog) that names rank, group and call.
 void run_thread_ranks(int ranks, const std::function<void(Communicator& world)>& body,
                       double stuck_seconds = 60);
 
@@ -26,7 +26,10 @@ class MpiSession {
   ~MpiSession();
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
-  std::unique_ptr<Communicator> world();
+  /// The world of all ranks. Ranks of one host share memory; `host_of_rank` (one number per rank)
+  /// says who is to be taken for a host instead of asking the system, for tests of several hosts on
+  /// one machine.
+  std::unique_ptr<Communicator> world(const std::vector<int>& host_of_rank = {});
 
  private:
   bool owned_ = false;
