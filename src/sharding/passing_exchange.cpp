@@ -12,7 +12,7 @@ namespace {
 class PassingExchange final : public Exchange {
  public:
   PassingExchange(ExchangeSetup setup, Allocator& memory)
-      : Exchange(std::move(setup)), device_(memory.device()), active_(setup_.buckets.size()) {
+      : Exchange(std::move(setup)), memory_(memory), active_(setup_.buckets.size()) {
     int64_t mine = 0;
     for (size_t b = 0; b < setup_.buckets.size(); ++b) {
       mine += part(b);
@@ -22,7 +22,8 @@ class PassingExchange final : public Exchange {
     int64_t at = 0;
     for (size_t b = 0; b < setup_.buckets.size(); at += part(b++))
       owned_.push_back(all_.flat(at, at + part(b)));
-    for (size_t i = 0; i < std::min<size_t>(2, setup_.buckets.size()); ++i) add_staging();
+    for (size_t i = 0; i < std::min<size_t>(2, setup_.buckets.size()); ++i)
+      add_staging(shared_buffer(comm(), largest_, DType::f32, memory.device()));
   }
 
   void zero(Stream& stream) override { ops::zero(all_, stream); }
@@ -71,9 +72,11 @@ class PassingExchange final : public Exchange {
     }
   }
 
-  /// The choice depends on the order of calls alone, never on timing: slots agree between ranks.
+  /// The choice depends on the order of calls alone, never on timing: ranks with the same order use
+  /// the same slots.
   size_t take_staging() {
-    if (free_.empty() && returned_.empty()) add_staging();  // nothing in flight: comm() is idle
+    if (free_.empty() && returned_.empty())  // own memory: peers need not grow at the same time
+      add_staging(Tensor::empty({largest_}, DType::f32, memory_, MemoryCategory::buckets));
     if (!free_.empty()) {
       const size_t slot = free_.front();
       free_.pop_front();
@@ -85,12 +88,12 @@ class PassingExchange final : public Exchange {
     return oldest.slot;
   }
 
-  void add_staging() {
+  void add_staging(Tensor buffer) {
     free_.push_back(staging_.size());
-    staging_.push_back(shared_buffer(comm(), largest_, DType::f32, device_));
+    staging_.push_back(std::move(buffer));
   }
 
-  Device device_;
+  Allocator& memory_;
   int64_t largest_ = 0;
   Tensor all_;                 // this rank's parts, summed over micro-batches
   std::vector<Tensor> owned_;  // views of it by bucket
