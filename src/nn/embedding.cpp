@@ -4,6 +4,7 @@
 
 #include "echelon/nn/decoding.h"
 #include "echelon/ops/embedding.h"
+#include "src/nn/token_check.h"
 
 namespace echelon::nn {
 
@@ -37,6 +38,7 @@ VocabEmbedding::VocabEmbedding(const Site& site)
 
 Tensor VocabEmbedding::forward(const Tensor&, Context& ctx) {
   const int64_t tokens = ctx.batch.length(), rows = ctx.batch.sequences() * tokens;
+  check_ids(ctx.batch.tokens, table_.shard.parts[0].whole[0], "tokens", 0);
   Tensor partial = Tensor::empty({rows, table_.shape[1]}, table_.value.dtype(), ctx.memory);
   ops::embedding_forward(ctx.batch.tokens.flat(), table_.value, first_token(), partial, ctx.stream);
   Tensor y = tp_.reduced(partial, ctx);

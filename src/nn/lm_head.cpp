@@ -6,6 +6,7 @@
 #include "echelon/ops/cross_entropy.h"
 #include "echelon/ops/elementwise.h"
 #include "echelon/ops/linear.h"
+#include "src/nn/token_check.h"
 
 namespace echelon::nn {
 
@@ -34,6 +35,7 @@ Tensor LmHead::loss(const Tensor& x, Context& ctx) {
   Tensor scores = projection_->forward(norm_->forward(x, ctx), ctx);
   const int64_t rows = scores.size(0);
   const Tensor targets = ctx.batch.targets.flat();
+  check_ids(targets, vocab_, "targets", ops::kIgnoreTarget);
   Tensor max = Tensor::empty({rows}, DType::f32, ctx.memory);
   Tensor sum = Tensor::empty({rows}, DType::f32, ctx.memory);
   Tensor target_logit = Tensor::empty({rows}, DType::f32, ctx.memory);

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "echelon/comm/world.h"
+#include "echelon/config/load.h"
 #include "echelon/nn/gpt_stage.h"
 #include "tests/support/golden.h"
 
@@ -122,4 +123,48 @@ TEST_CASE("saved activations of a GPT-2 layer equal the worked example of 124 mi
   CHECK(block.cost(8192, 1024, DType::bf16).saved_bytes == 201850880);
   GptStage whole(gpt2(12, 768, 12), StageRange::whole(gpt2(12, 768, 12)), *self, false);
   CHECK(whole.cost(8192, 1024, DType::bf16).params == 124475904);
+}
+
+TEST_CASE("forward FLOPs of a stage are those of the formula", "[nn]") {
+  const ModelConfig m = GENERATE(gpt2(2, 64, 4), llama(2, 64, 4, 2, 96, 500));
+  auto self = comm::make_fake(0, 1, "tp");
+  GptStage whole(m, StageRange::whole(m), *self, false);
+  const TokenFlops f = flops_per_token(m);
+  const double tokens = 2.0 * static_cast<double>(m.seq_length);
+  CHECK(whole.cost(2 * m.seq_length, m.seq_length, DType::f32).flops ==
+        Approx(tokens * (f.linear + f.attention_causal + f.head)));
+}
+
+namespace {
+struct Run {
+  ModelConfig model;
+  void fields(config::Fields& f) {
+    f.group("model", model, "The decoder.");
+    AttentionConfig attention{model};
+    f.group("attention", attention, "Attention.");
+  }
+};
+}  // namespace
+
+TEST_CASE("the model is read from YAML under Megatron's names", "[nn]") {
+  const Run run = config::load_text<Run>(
+      "model:\n"
+      "  num_layers: 3\n"
+      "  num_query_groups: 2\n"
+      "  activation: swiglu\n"
+      "  normalization: rmsnorm\n"
+      "  position_embedding_type: rope\n"
+      "  tie_embeddings: false\n"
+      "attention: {kind: dense}\n",
+      "run.yaml");
+  CHECK(run.model.num_layers == 3);
+  CHECK(run.model.hidden_size == 768);
+  CHECK(run.model.kv_heads() == 2);
+  CHECK(run.model.gated());
+  CHECK_FALSE(run.model.norm_bias());
+  CHECK(run.model.position_embedding_type == Positions::rope);
+  CHECK_FALSE(run.model.tie_embeddings);
+  CHECK(run.model.init == "gpt2");
+  CHECK_THROWS_AS(config::load_text<Run>("attention: {kind: nosuch}\n", "run.yaml"), Error);
+  CHECK_THROWS_AS(config::load_text<Run>("model: {hidden_size: 0}\n", "run.yaml"), Error);
 }

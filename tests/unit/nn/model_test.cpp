@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "echelon/nn/decoding.h"
 #include "echelon/ops/optimizer.h"
@@ -13,7 +14,8 @@ using namespace echelon::nn;
 using namespace echelon::nn::test;
 
 TEST_CASE("changing a token changes no earlier logit, not by a bit", "[nn]") {
-  const ModelConfig m = GENERATE(gpt2_style(), llama_style());
+  ModelConfig m = GENERATE(gpt2_style(), llama_style());
+  m.attention_kind = GENERATE(from_range(attention_kinds()));
   auto self = comm::make_self("tp");
   Rig rig(m, *self);
   const MicroBatch b = rig.batch(2, 8, 9);
@@ -103,7 +105,8 @@ std::vector<float> decode(Rig& rig, const Tensor& tokens, const std::vector<int6
 }  // namespace
 
 TEST_CASE("decoding with a cache equals the full forward, in pieces and over ranks", "[nn]") {
-  const ModelConfig m = GENERATE(gpt2_style(), llama_style());
+  ModelConfig m = GENERATE(gpt2_style(), llama_style());
+  m.attention_kind = GENERATE(from_range(attention_kinds()));
   auto self = comm::make_self("tp");
   Rig one(m, *self);
   const MicroBatch b = one.batch(2, 8, 9);
@@ -141,4 +144,27 @@ TEST_CASE("decoding beyond the cache or the position table is refused", "[nn]") 
   state.capacity = 64;
   state.position = 6;
   CHECK_THROWS_AS(rig.stage.forward({}, ctx), Error);
+}
+
+TEST_CASE("ids outside the vocabulary are refused, on every rank that reads them", "[nn]") {
+  auto self = comm::make_self("tp");
+  Rig rig(gpt2_style(), *self);
+  const MicroBatch b = rig.batch(2, 8, 9);
+  const auto id_of_failure = [&](const Tensor& ids, int32_t bad) {
+    int32_t& at = ids.data<int32_t>()[3];
+    const int32_t good = std::exchange(at, bad);
+    std::string id;
+    try {
+      rig.loss(b);
+    } catch (const Error& e) {
+      id = e.id();
+    }
+    at = good;
+    return id;
+  };
+  CHECK(id_of_failure(b.tokens, 29) == "D3");  // a padding row, not a token
+  CHECK(id_of_failure(b.tokens, -1) == "D3");
+  CHECK(id_of_failure(b.targets, 29) == "D3");
+  CHECK(id_of_failure(b.targets, -100) == "");
+  CHECK(id_of_failure(b.tokens, 28) == "");
 }

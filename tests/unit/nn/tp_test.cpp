@@ -22,7 +22,9 @@ void finish_partial(Rig& rig, comm::Communicator& tp) {
     if (p->shard.partial_under_sp) tp.all_reduce(p->grad, comm::ReduceOp::sum, *rig.stream).wait();
 }
 
-Outcome run(const ModelConfig& m, int ranks, bool sequence_parallel, int64_t sequences) {
+/// `overlap`: collectives on a stream of their own.
+Outcome run(const ModelConfig& m, int ranks, bool sequence_parallel, int64_t sequences,
+            bool overlap = false) {
   Outcome out;
   comm::run_thread_ranks(ranks, [&](comm::Communicator& world) {
     ops::use_threads(1);
@@ -30,7 +32,7 @@ Outcome run(const ModelConfig& m, int ranks, bool sequence_parallel, int64_t seq
     const MicroBatch b = rig.batch(sequences, m.seq_length, 3);
     const auto worker = make_worker_stream("tp");
     const double loss = rig.step(b, 1.0f / static_cast<float>(valid_targets(b)), [&](Context& ctx) {
-      if (sequence_parallel) ctx.tp_stream = worker.get();
+      if (overlap) ctx.tp_stream = worker.get();
     });
     finish_partial(rig, world);
     rig.collect(out.gradients, true);
@@ -49,6 +51,9 @@ TEST_CASE("2 and 4 tensor-parallel ranks give the loss and gradients of one", "[
     for (const bool sequence_parallel : {false, true}) {
       INFO(ranks << " ranks, sequence_parallel " << sequence_parallel);
       const Outcome many = run(m, ranks, sequence_parallel, 3);
+      const Outcome overlapped = run(m, ranks, sequence_parallel, 3, true);
+      CHECK(overlapped.loss == many.loss);
+      CHECK(overlapped.gradients == many.gradients);
       CHECK(many.loss == Approx(one.loss).epsilon(1e-5));
       CHECK(worst_difference(many.gradients, one.gradients) < 1e-4);
     }
