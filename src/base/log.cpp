@@ -2,6 +2,7 @@
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <memory>
@@ -12,7 +13,8 @@ namespace {
 std::shared_ptr<spdlog::logger> make_logger() {
   auto logger = std::make_shared<spdlog::logger>(
       "echelon", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  logger->set_pattern("echelon: %v");
+  // On a terminal a log line may cover a longer progress line: clear what is left of that.
+  logger->set_pattern(::isatty(STDERR_FILENO) == 1 ? "echelon: %v\033[K" : "echelon: %v");
   const char* wanted = std::getenv("ECHELON_LOG");
   logger->set_level(wanted && std::string_view(wanted) == "debug" ? spdlog::level::debug
                                                                   : spdlog::level::info);

@@ -5,7 +5,7 @@
 
 #include "echelon/base/file.h"
 #include "echelon/checkpoint/safetensors.h"
-#include "scratch.h"
+#include "tests/support/scratch.h"
 
 using namespace echelon;
 using namespace echelon::checkpoint;
@@ -99,7 +99,7 @@ TEST_CASE("refusals name the row of the fault catalogue", "[checkpoint]") {
     CHECK(refusal(lying) == "X1");
   }
   CHECK(refusal(raw(std::string(1000000, '['))) == "X4");
-  CHECK(refusal(raw("{\"a\":" + std::string(1000000, '['))) == "X4");
+  CHECK(refusal(raw(fmt::format("{{\"a\":{}", std::string(1000000, '[')))) == "X4");
   CHECK(refusal(raw(R"({"a":{"b":{"c":1}}})")) == "X3");
   const auto with = [&](const std::string& dtype, const std::string& shape,
                         const std::string& offsets, const std::string& data = "xx") {
