@@ -171,15 +171,25 @@ class Assigner : public PathVisitor {
   size_t next_ = 0;
 };
 
-/// A default must be writable and readable, otherwise the printed configuration is no valid input.
-void check_default(const Key& key) {
-  if (key.example || is_list(key.kind)) return;
-  const std::string text = spelled(key.fallback, key.kind);
+void check_default(const Key& key, const Value& value) {
+  const std::string text = spelled(value, element_kind(key.kind));
   try {
     static_cast<void>(parse_scalar(key, text));
   } catch (const Refused& e) {
     ECH_CHECK(false, "default of {}: found '{}', wanted {}", key.path, text, e.why);
   }
+}
+
+/// A default must be writable and readable, otherwise the printed configuration is no valid input.
+void check_default(const Key& key) {
+  if (key.example) return;
+  if (!is_list(key.kind)) return check_default(key, key.fallback);
+  const auto each = [&](const auto& list) {
+    for (const auto& value : list) check_default(key, Value(value));
+  };
+  if (key.kind == Kind::integers) each(std::get<std::vector<int64_t>>(key.fallback));
+  if (key.kind == Kind::reals) each(std::get<std::vector<double>>(key.fallback));
+  if (key.kind == Kind::texts) each(std::get<std::vector<std::string>>(key.fallback));
 }
 
 }  // namespace

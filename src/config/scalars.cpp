@@ -128,7 +128,10 @@ int64_t parse_scaled(const Key& key, std::string_view s, std::span<const Unit> u
   if (name.starts_with(' ')) name.remove_prefix(1);
   const auto unit =
       std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.name == name; });
-  if (n == 0 || unit == units.end() || (name.empty() && n != s.size()))
+  const bool bare_fraction = key.kind == Kind::size &&
+                             s.find_first_not_of("0123456789.") > s.size() &&
+                             s.find('.') != std::string_view::npos;
+  if (n == 0 || unit == units.end() || (name.empty() && n != s.size()) || bare_fraction)
     refuse(n > 0 && (name.starts_with('e') || name.starts_with('.')) ? "C13" : "C2", key,
            unit_names(units));
   const auto number = decimal(s.substr(0, n));

@@ -44,7 +44,9 @@ std::string refusal(const Key& key, const std::string& text) {
 }  // namespace
 
 TEST_CASE("every good spelling of the table is read to the reference value", "[config]") {
-  for (const auto& row : echelon::test::golden_case("config_scalars", "scalars").at("good")) {
+  const auto table = echelon::test::golden_case("config_scalars", "scalars");
+  REQUIRE(table.at("good").size() > 30);
+  for (const auto& row : table.at("good")) {
     const Key key = key_of(row[0]);
     INFO(row.dump());
     CHECK(equals(parse_scalar(key, row[1].get<std::string>()), row[2]));
@@ -52,7 +54,9 @@ TEST_CASE("every good spelling of the table is read to the reference value", "[c
 }
 
 TEST_CASE("every bad spelling of the table is refused", "[config]") {
-  for (const auto& row : echelon::test::golden_case("config_scalars", "scalars").at("bad")) {
+  const auto table = echelon::test::golden_case("config_scalars", "scalars");
+  REQUIRE(table.at("bad").size() > 100);
+  for (const auto& row : table.at("bad")) {
     INFO(row.dump());
     CHECK(refusal(key_of(row[0]), row[1]) != "accepted");
   }
