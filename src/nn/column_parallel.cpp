@@ -44,8 +44,9 @@ Tensor ColumnParallelLinear::backward(const Tensor& dy, Context& ctx) {
   std::vector<Parameter*> done;
   parameters(done);
   ctx.weight_gradient(
-      [dy, x, dw = weight_->grad, db = bias_ ? bias_->grad : Tensor(), &stream = ctx.stream] {
-        Tensor weight = dw, bias = db;
+      [dy, x, this, sink = ctx.sink, &stream = ctx.stream] {
+        Tensor weight = gradient_of(*weight_, sink);
+        Tensor bias = bias_ ? gradient_of(*bias_, sink) : Tensor();
         ops::linear_backward_weight(dy, x, weight, bias.defined() ? &bias : nullptr, stream);
       },
       std::move(done));

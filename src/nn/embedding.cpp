@@ -65,14 +65,14 @@ Tensor VocabEmbedding::backward(const Tensor& dy, Context& ctx) {
   done.push_back(&table_);
   ctx.weight_gradient(
       [dh, whole, tokens = ctx.batch.tokens, first_row = tp_.first_row(dh.size(0), ctx),
-       first_token = first_token(), dtable = table_.grad,
-       dpositions = positions_ ? positions_->grad : Tensor(), &stream = ctx.stream] {
-        Tensor table = dtable, positions = dpositions;
-        ops::embedding_backward(tokens.flat(), whole, first_token, table, stream);
-        if (!positions.defined()) return;
+       first_token = first_token(), this, sink = ctx.sink, &stream = ctx.stream] {
+        Tensor dtable = gradient_of(table_, sink);
+        ops::embedding_backward(tokens.flat(), whole, first_token, dtable, stream);
+        if (!positions_) return;
+        Tensor dpositions = gradient_of(*positions_, sink);
         for_position_runs(first_row, dh.size(0), tokens.size(1),
                           [&](int64_t from, int64_t to, int64_t position, int64_t period) {
-                            ops::position_backward(dh.slice(from, to), period, position, positions,
+                            ops::position_backward(dh.slice(from, to), period, position, dpositions,
                                                    stream);
                           });
       },

@@ -32,11 +32,13 @@ Tensor Norm::backward(const Tensor& dy, Context& ctx) {
   const Tensor mean = bias_ ? ctx.restore() : Tensor();
   const Tensor x = ctx.restore();
   Tensor dx = Tensor::empty(x.shape(), dy.dtype(), ctx.memory);
-  if (bias_)
-    ops::layer_norm_backward(dy, x, gain_.value, mean, rstd, dx, gain_.grad, bias_->grad,
-                             ctx.stream);
-  else
-    ops::rms_norm_backward(dy, x, gain_.value, rstd, dx, gain_.grad, ctx.stream);
+  Tensor dgain = gradient_of(gain_, ctx.sink);
+  if (bias_) {
+    Tensor dbias = gradient_of(*bias_, ctx.sink);
+    ops::layer_norm_backward(dy, x, gain_.value, mean, rstd, dx, dgain, dbias, ctx.stream);
+  } else {
+    ops::rms_norm_backward(dy, x, gain_.value, rstd, dx, dgain, ctx.stream);
+  }
   std::vector<Parameter*> done;
   parameters(done);
   ctx.weight_gradient(nullptr, std::move(done));

@@ -31,9 +31,9 @@ Tensor RowParallelLinear::backward(const Tensor& dy, Context& ctx) {
   parameters(done);
   const bool own_rows = tp_.rows_split(ctx);
   ctx.weight_gradient(
-      [dy, whole, x, own_rows, dw = weight_.grad, db = bias_ ? bias_->grad : Tensor(),
-       &stream = ctx.stream] {
-        Tensor weight = dw, bias = db;
+      [dy, whole, x, own_rows, this, sink = ctx.sink, &stream = ctx.stream] {
+        Tensor weight = gradient_of(weight_, sink);
+        Tensor bias = bias_ ? gradient_of(*bias_, sink) : Tensor();
         // Each rank adds the bias to its own rows only, so its gradient is taken from them.
         ops::linear_backward_weight(whole, x, weight, bias.defined() && !own_rows ? &bias : nullptr,
                                     stream);

@@ -45,6 +45,13 @@ enum class HeadOutput { loss, logits, last_logits };
 
 struct Decoding;
 
+/// Where to add the gradient of a parameter, asked at the moment of writing: with ZeRO stage 2 the
+/// memory exists from here until the parameter is reported ready. Null sink: Parameter::grad.
+inline Tensor gradient_of(Parameter& parameter, GradSink* sink) {
+  if (sink) sink->prepare(parameter);
+  return parameter.grad;
+}
+
 /// What a layer may use while it works on one micro-batch. Owned by the executor.
 struct Context {
   Stream& stream;
@@ -67,12 +74,6 @@ struct Context {
   /// Runs or queues a weight-gradient computation, then reports the parameters as ready when this
   /// is the last micro-batch. `work` must not refer to this context: it may run after it is gone.
   void weight_gradient(std::function<void()> work, std::vector<Parameter*> parameters);
-  /// Where to add the gradient of a parameter; layers ask here instead of reading Parameter::grad,
-  /// so that its memory need not exist before (ZeRO stage 2).
-  Tensor gradient(Parameter& parameter) {
-    if (sink) sink->prepare(parameter);
-    return parameter.grad;
-  }
   /// Stashes what backward needs; nothing when not training.
   void save(const Tensor& tensor) {
     if (training) stash.push(tensor);
