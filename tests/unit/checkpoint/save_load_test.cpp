@@ -1,4 +1,3 @@
-#include <atomic>
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <limits>
@@ -6,10 +5,8 @@
 
 #include "echelon/base/file.h"
 #include "echelon/checkpoint/checkpoint.h"
-#include "echelon/checkpoint/folder.h"
-#include "echelon/comm/world.h"
-#include "layouts.h"
 #include "tests/support/scratch.h"
+#include "toy_run.h"
 
 using namespace echelon;
 using namespace echelon::checkpoint;
@@ -17,35 +14,17 @@ namespace fs = std::filesystem;
 
 namespace {
 
-void save_toy(const fs::path& folder, int ranks, int64_t step, DType dtype = DType::f32,
+void save_on(const fs::path& folder, int ranks, int64_t step, DType dtype = DType::f32,
               float shift = 0) {
-  comm::run_thread_ranks(ranks, [&](comm::Communicator& world) {
-    const auto memory = make_cpu_allocator();
-    auto pieces = test::toy_pieces(world.rank(), ranks, *memory, dtype);
-    test::toy_walk(pieces, true, shift);
-    SaveOptions options;
-    options.run = "toy";
-    options.step = step;
-    const auto report = save(folder, pieces, {{"consumed_samples", 8 * step}}, options, world);
-    if (world.rank() == 0) CHECK(report.path == folder / step_name(step));
-  });
+  test::save_toy(folder, ranks, step, dtype, shift);
 }
 
-/// Loads the newest on `ranks` ranks; returns the step, -1 for none. Wrong elements fail the test.
-int64_t load_toy(const fs::path& folder, int ranks, const LoadOptions& options = {},
+/// Step of the checkpoint loaded, -1 for none; wrong elements fail the test.
+int64_t load_on(const fs::path& folder, int ranks, const LoadOptions& options = {},
                  DType dtype = DType::f32, float shift = 0) {
-  std::atomic<int64_t> step = -1, wrong = 0;
-  comm::run_thread_ranks(ranks, [&](comm::Communicator& world) {
-    const auto memory = make_cpu_allocator();
-    auto pieces = test::toy_pieces(world.rank(), ranks, *memory, dtype);
-    const auto resumed = load_newest(
-        folder, [&](const Manifest&) { return pieces; }, options, world);
-    if (!resumed) return;
-    step = resumed->manifest.step;
-    wrong += test::toy_walk(pieces, false, shift);
-  });
-  CHECK(wrong == 0);
-  return step;
+  const auto loaded = test::load_toy(folder, ranks, options, dtype, shift);
+  CHECK(loaded.wrong == 0);
+  return loaded.step;
 }
 
 }  // namespace
@@ -53,10 +32,10 @@ int64_t load_toy(const fs::path& folder, int ranks, const LoadOptions& options =
 TEST_CASE("a checkpoint of any number of ranks loads bit for bit on any other", "[checkpoint]") {
   for (const int ranks : {1, 2, 3, 4}) {
     const test::Scratch scratch;
-    save_toy(scratch, ranks, 20);
+    save_on(scratch, ranks, 20);
     for (const int readers : {1, 2, 4, 5}) {
       INFO(ranks << " to " << readers);
-      CHECK(load_toy(scratch, readers) == 20);
+      CHECK(load_on(scratch, readers) == 20);
     }
     CHECK(read_file(scratch.path() / "latest", 100) == "step-00000020\n");
     CHECK(verify_data(scratch.path() / "step-00000020",
@@ -67,10 +46,10 @@ TEST_CASE("a checkpoint of any number of ranks loads bit for bit on any other", 
 
 TEST_CASE("bf16 weights keep their bits and change type only when asked", "[checkpoint]") {
   const test::Scratch scratch;
-  save_toy(scratch, 2, 1, DType::bf16);
-  CHECK(load_toy(scratch, 3, {}, DType::bf16) == 1);
+  save_on(scratch, 2, 1, DType::bf16);
+  CHECK(load_on(scratch, 3, {}, DType::bf16) == 1);
   try {
-    load_toy(scratch, 1, {}, DType::f32);
+    load_on(scratch, 1, {}, DType::f32);
     FAIL("loaded bf16 as f32");
   } catch (const Error& e) {
     CHECK(e.code() == ExitCode::resume_mismatch);
@@ -78,10 +57,10 @@ TEST_CASE("bf16 weights keep their bits and change type only when asked", "[chec
           std::string::npos);
   }
   const test::Scratch wide;
-  save_toy(wide, 2, 1, DType::f32);
+  save_on(wide, 2, 1, DType::f32);
   LoadOptions convert;
   convert.convert_floats = true;
-  CHECK(load_toy(wide, 3, convert, DType::bf16) == 1);  // rounded once, to nearest even
+  CHECK(load_on(wide, 3, convert, DType::bf16) == 1);  // rounded once, to nearest even
 }
 
 TEST_CASE("a checkpoint written by the reference program loads", "[checkpoint]") {
@@ -107,7 +86,7 @@ TEST_CASE("a checkpoint written by the reference program loads", "[checkpoint]")
 
 TEST_CASE("what does not match the model is listed by tensor, found and wanted", "[checkpoint]") {
   const test::Scratch scratch;
-  save_toy(scratch, 2, 3);
+  save_on(scratch, 2, 3);
   comm::run_thread_ranks(1, [&](comm::Communicator& world) {
     const auto memory = make_cpu_allocator();
     std::vector<Piece> pieces;
@@ -135,7 +114,7 @@ TEST_CASE("what does not match the model is listed by tensor, found and wanted",
 TEST_CASE("pieces that overlap or leave a hole are refused before anything is published",
           "[checkpoint]") {
   const test::Scratch scratch;
-  save_toy(scratch, 1, 1);
+  save_on(scratch, 1, 1);
   for (const int64_t rows : {1, 3}) {  // 2 rows per rank would be right
     std::atomic<int> refused = 0;
     comm::run_thread_ranks(2, [&](comm::Communicator& world) {
@@ -163,9 +142,9 @@ TEST_CASE("pieces that overlap or leave a hole are refused before anything is pu
 
 TEST_CASE("NaN in a stored tensor is refused unless allowed", "[checkpoint]") {
   const test::Scratch scratch;
-  save_toy(scratch, 1, 1, DType::f32, std::numeric_limits<float>::infinity());
+  save_on(scratch, 1, 1, DType::f32, std::numeric_limits<float>::infinity());
   try {
-    load_toy(scratch, 1);
+    load_on(scratch, 1);
     FAIL("loaded");
   } catch (const Error& e) {
     CHECK(e.code() == ExitCode::no_checkpoint);
@@ -173,23 +152,23 @@ TEST_CASE("NaN in a stored tensor is refused unless allowed", "[checkpoint]") {
   }
   LoadOptions allow;
   allow.allow_nonfinite = true;
-  CHECK(load_toy(scratch, 1, allow, DType::f32, std::numeric_limits<float>::infinity()) == 1);
+  CHECK(load_on(scratch, 1, allow, DType::f32, std::numeric_limits<float>::infinity()) == 1);
 }
 
 TEST_CASE("an empty folder holds nothing, a moved run still loads", "[checkpoint]") {
   const test::Scratch scratch;
-  CHECK(load_toy(scratch.path() / "absent", 2) == -1);
+  CHECK(load_on(scratch.path() / "absent", 2) == -1);
   CHECK(find_newest(scratch).empty());
-  save_toy(scratch.path() / "a", 2, 5);
+  save_on(scratch.path() / "a", 2, 5);
   fs::rename(scratch.path() / "a", scratch.path() / "b");
-  CHECK(load_toy(scratch.path() / "b", 3) == 5);
+  CHECK(load_on(scratch.path() / "b", 3) == 5);
 }
 
 TEST_CASE("saving a step again replaces it in one move", "[checkpoint]") {
   const test::Scratch scratch;
-  save_toy(scratch, 2, 5, DType::f32, 1.0f);
-  save_toy(scratch, 3, 5, DType::f32, 2.0f);
-  CHECK(load_toy(scratch, 2, {}, DType::f32, 2.0f) == 5);
+  save_on(scratch, 2, 5, DType::f32, 1.0f);
+  save_on(scratch, 3, 5, DType::f32, 2.0f);
+  CHECK(load_on(scratch, 2, {}, DType::f32, 2.0f) == 5);
   CHECK_FALSE(fs::exists(scratch.path() / "step-00000005.tmp"));
 }
 
@@ -205,5 +184,5 @@ TEST_CASE("a snapshot keeps the values of its moment", "[checkpoint]") {
     options.step = 7;
     save(scratch, snapshot, {}, options, world);
   });
-  CHECK(load_toy(scratch, 1) == 7);
+  CHECK(load_on(scratch, 1) == 7);
 }
