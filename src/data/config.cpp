@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "echelon/base/error.h"
+#include "echelon/data/prepare.h"
 
 namespace echelon::data {
 
@@ -59,6 +60,29 @@ void DataConfig::fields(config::Fields& f) {
             "Batches read ahead of the step; 0: read when asked.");
   f.integer("num_workers", num_workers, {0, 64}, "Threads that read ahead; 0: read when asked.");
   f.on_resume(config::OnResume::must_match);
+}
+
+void PrepareOptions::fields(config::Fields& f) {
+  static constexpr std::array<std::string_view, 4> kSplitters{"none", "gpt2", "llama3", "qwen2"};
+  f.texts("inputs", inputs, "Text files, JSON Lines (.jsonl, .ndjson) or folders of them.");
+  f.text("output", output, "Prefix of the files written.");
+  f.text("key", key, "Name of the text in JSON Lines.");
+  f.text("document_separator", document_separator,
+         "Cuts text files into documents; empty: each file is one.");
+  f.choice("format", format, kFormats,
+           "megatron (.bin and .idx), llmc shards, or raw_u16; auto: megatron.");
+  f.group("tokenizer", tokenizer, "Turns the text into token ids; auto: byte.");
+  f.integer(
+      "train_vocab", train_vocab, {0, 1 << 20},
+      "Train a byte-pair tokenizer of this many ids on the inputs first; 0: use `tokenizer`.");
+  f.choice("train_splitter", train_splitter, kSplitters,
+           "How text is cut into pieces that merges stay inside.");
+  f.size("train_bytes", train_bytes, {1, int64_t{1} << 40},
+         "Text looked at for training, from the start.");
+  f.boolean("append_end_of_text", append_end_of_text, "Put the end-of-text id between documents.");
+  f.count("shard_tokens", shard_tokens, {1, 1'000'000'000}, "Tokens of one llm.c shard.");
+  f.integer("threads", threads, {0, 1024},
+            "Threads that encode; 0: the cores this process may use.");
 }
 
 namespace {

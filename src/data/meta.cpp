@@ -25,18 +25,17 @@ std::string to_json(const TokenMeta& meta) {
   return json.dump(1) + "\n";
 }
 
-namespace {
-
-std::string prefix_of(const TokenFile& file) {
-  const std::string& name = file.name();
-  const bool has_extension = name.ends_with(".bin");
-  return has_extension ? name.substr(0, name.size() - 4) : name;
+std::string side_prefix(const TokenFile& file) {
+  std::string name = file.name();
+  if (file.format() == FileFormat::llmc)
+    for (const std::string_view part : {"_train_", "_val_"})
+      if (const size_t at = name.rfind(part); at != std::string::npos) return name.substr(0, at);
+  if (name.ends_with(".bin")) name.resize(name.size() - 4);
+  return name;
 }
 
-}  // namespace
-
 std::optional<TokenMeta> read_meta(const TokenFile& file) {
-  const std::string path = side_file(prefix_of(file), "meta.json");
+  const std::string path = side_file(side_prefix(file), "meta.json");
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return std::nullopt;
   TokenMeta meta;
@@ -55,7 +54,9 @@ std::optional<TokenMeta> read_meta(const TokenFile& file) {
          "data anew",
          path, text::escaped(e.what()));
   }
-  if (meta.tokens != file.tokens() || meta.bytes < 0)
+  // The side file of shards counts all of them; the file may be some.
+  const bool whole = file.format() != FileFormat::llmc;
+  if ((whole ? meta.tokens != file.tokens() : meta.tokens < file.tokens()) || meta.bytes < 0)
     fail(ExitCode::data, "C9",
          "{}: found {} tokens of {} bytes, wanted {} as in {}; the run ends; remove it or make the "
          "data anew",

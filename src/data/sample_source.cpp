@@ -135,8 +135,8 @@ std::unique_ptr<SampleSource> counter_blend(Order order, const std::vector<Sourc
   }
   Blend pattern = blend(weights, kPattern);
   for (size_t d = 0; d < files.size(); ++d)
-    if (weights[d] > 0 &&
-        std::find(pattern.dataset.begin(), pattern.dataset.end(), static_cast<int16_t>(d)) == pattern.dataset.end())
+    if (weights[d] > 0 && std::find(pattern.dataset.begin(), pattern.dataset.end(),
+                                    static_cast<int16_t>(d)) == pattern.dataset.end())
       fail(ExitCode::config, "D11",
            "data.data_path: found weight {} for {}, less than 1/{} of the sum; the run does not "
            "start; leave it out or raise it",

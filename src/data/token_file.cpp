@@ -214,7 +214,8 @@ std::vector<FileDigest> digest_of(const TokenFile& file) {
     }
     if (!whole && bytes.size() > kPage)
       text += fmt::format("{:08x}\n", crc32c(bytes.read(bytes.size() - kPage, kPage)));
-    digests.push_back({bytes.path(), bytes.size(), sha256_hex(std::as_bytes(std::span(text.data(), text.size())))});
+    digests.push_back({bytes.path(), bytes.size(),
+                       sha256_hex(std::as_bytes(std::span(text.data(), text.size())))});
   };
   if (file.format() == FileFormat::megatron)
     add(ByteSource(file.name() + ".idx", FileIo::pread), true);

@@ -19,8 +19,7 @@ namespace echelon::data {
 uint64_t draw_up_to(std::mt19937& rng, uint64_t top);
 template <class T>
 void numpy_shuffle(std::span<T> items, std::mt19937& rng) {
-  for (size_t i = items.size(); i > 1; --i)
-    std::swap(items[i - 1], items[draw_up_to(rng, i - 1)]);
+  for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[draw_up_to(rng, i - 1)]);
 }
 
 using Range = std::pair<int64_t, int64_t>;

@@ -22,6 +22,9 @@ struct TokenMeta {
 
 /// Path of a side file: `suffix` "meta.json" or "tokenizer.json".
 std::string side_file(const std::string& prefix, const std::string& suffix);
+/// Prefix of the side files of a token file: its name without .bin, and for llm.c shards without
+/// "_train_..." or "_val_...".
+std::string side_prefix(const TokenFile& file);
 std::string to_json(const TokenMeta& meta);
 /// Nothing when there is none. Error(data): unreadable, or its token count is not the file's (C9).
 std::optional<TokenMeta> read_meta(const TokenFile& file);
