@@ -10,9 +10,9 @@ constexpr float kTanhFactor = 0.79788456080286536f;  // sqrt(2/pi)
 constexpr float kTanhCubic = 0.044715f;
 
 struct Gelu {
-  static float value(float x) { return x * normal(x).cdf; }
-  static float slope(float x) {
-    const Normal n = normal(x);
+  static Lanes value(Lanes x) { return x * normal_lanes(x).cdf; }
+  static Lanes slope(Lanes x) {
+    const Normal n = normal_lanes(x);
     return n.cdf + x * 0.39894228040143268f * n.bell;
   }
 };
@@ -20,36 +20,39 @@ struct Gelu {
 /// (1 + tanh(z))/2 is the logistic function of 2z, which keeps its relative accuracy in the tail.
 struct GeluTanh {
   /// exp(-2z); bounded, so that e/(1+e) stays a number.
-  static float falling(float x) {
-    const float e = exp_f32(-2.0f * kTanhFactor * (x + kTanhCubic * x * x * x));
-    return e < 1e30f ? e : 1e30f;
+  static Lanes falling(Lanes x) {
+    const Lanes z = kTanhFactor * (x + kTanhCubic * x * x * x);
+    return minimum(broadcast(1e30f), exp_lanes(-2.0f * z));
   }
-  static float value(float x) { return x / (1.0f + falling(x)); }
-  static float slope(float x) {
-    const float e = falling(x), s = 1.0f / (1.0f + e);
-    const float inner = 2.0f * kTanhFactor * (1.0f + 3.0f * kTanhCubic * x * x);
+  static Lanes value(Lanes x) { return x / (1.0f + falling(x)); }
+  static Lanes slope(Lanes x) {
+    const Lanes e = falling(x), s = 1.0f / (1.0f + e);
+    const Lanes inner = 2.0f * kTanhFactor * (1.0f + 3.0f * kTanhCubic * x * x);
     return s + x * s * (e * s) * inner;
   }
 };
 
 struct Relu {
-  static float value(float x) { return x > 0.0f ? x : 0.0f; }
-  static float slope(float x) { return x > 0.0f ? 1.0f : 0.0f; }
+  static Lanes value(Lanes x) { return maximum(Lanes{}, x); }
+  static Lanes slope(Lanes x) { return select(x > 0.0f, broadcast(1.0f), Lanes{}); }
 };
 
 template <class F>
 void forward_as(const float* x, float* y, int64_t n) {
   parallel_ranges(n, kGrain / 4, [=](int64_t from, int64_t to) {
-#pragma omp simd
-    for (int64_t i = from; i < to; ++i) y[i] = F::value(x[i]);
+    for_lanes(from, to, [=](int64_t i, int64_t count) {
+      store_up_to(y + i, F::value(load_up_to(x + i, count)), count);
+    });
   });
 }
 
 template <class F>
 void backward_as(const float* dy, const float* x, float* dx, int64_t n) {
   parallel_ranges(n, kGrain / 4, [=](int64_t from, int64_t to) {
-#pragma omp simd
-    for (int64_t i = from; i < to; ++i) dx[i] = dy[i] * F::slope(x[i]);
+    for_lanes(from, to, [=](int64_t i, int64_t count) {
+      const Lanes slope = F::slope(load_up_to(x + i, count));
+      store_up_to(dx + i, load_up_to(dy + i, count) * slope, count);
+    });
   });
 }
 
@@ -78,8 +81,10 @@ void swiglu_forward(const float* x, float* y, int64_t rows, int64_t columns) {
     for (int64_t r = from; r < to; ++r) {
       const float *gate = x + r * 2 * columns, *up = gate + columns;
       float* yr = y + r * columns;
-#pragma omp simd
-      for (int64_t c = 0; c < columns; ++c) yr[c] = gate[c] / (1.0f + exp_f32(-gate[c])) * up[c];
+      for_lanes(0, columns, [=](int64_t c, int64_t count) {
+        const Lanes g = load_up_to(gate + c, count), u = load_up_to(up + c, count);
+        store_up_to(yr + c, g / (1.0f + exp_lanes(-g)) * u, count);
+      });
     }
   });
 }
@@ -89,13 +94,13 @@ void swiglu_backward(const float* dy, const float* x, float* dx, int64_t rows, i
     for (int64_t r = from; r < to; ++r) {
       const float *gate = x + r * 2 * columns, *up = gate + columns, *dyr = dy + r * columns;
       float *dgate = dx + r * 2 * columns, *dup = dgate + columns;
-#pragma omp simd
-      for (int64_t c = 0; c < columns; ++c) {
-        const float g = gate[c], u = up[c], d = dyr[c];
-        const float sigmoid = 1.0f / (1.0f + exp_f32(-g));
-        dgate[c] = d * u * sigmoid * (1.0f + g * (1.0f - sigmoid));
-        dup[c] = d * g * sigmoid;
-      }
+      for_lanes(0, columns, [=](int64_t c, int64_t count) {
+        const Lanes g = load_up_to(gate + c, count), u = load_up_to(up + c, count);
+        const Lanes d = load_up_to(dyr + c, count);
+        const Lanes sigmoid = 1.0f / (1.0f + exp_lanes(-g));
+        store_up_to(dgate + c, d * u * sigmoid * (1.0f + g * (1.0f - sigmoid)), count);
+        store_up_to(dup + c, d * g * sigmoid, count);
+      });
     }
   });
 }

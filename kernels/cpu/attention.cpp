@@ -52,7 +52,7 @@ void attention_forward(Heads q, Heads k, Heads v, const AttentionSize& s, float*
       }
       if (s.dropout > 0.0f) mask_row(s, b, h, i, seen, mask.data());
       for (int64_t j = 0; j < seen; ++j) {
-        const float p = exp_f32(score[static_cast<size_t>(j)] - most);
+        const float p = std::exp(score[static_cast<size_t>(j)] - most);
         sum += p;
         add_scaled(p * mask[static_cast<size_t>(j)], v.data + (b * s.keys + j) * v.stride + kv * d,
                    oi, d);
@@ -90,7 +90,7 @@ void attention_backward(Heads q, Heads k, Heads v, const float* out, const float
         for (int64_t j = 0; j < seen; ++j) {
           const int64_t key_row = b * s.keys + j;
           const float* kj = k.data + key_row * k.stride + kv * d;
-          const float p = exp_f32(s.scale * dot(qi, kj, d) - l);
+          const float p = std::exp(s.scale * dot(qi, kj, d) - l);
           const float keep = mask[static_cast<size_t>(j)];
           const float dp = keep * dot(doi, v.data + key_row * v.stride + kv * d, d);
           const float ds = p * (dp - delta) * s.scale;

@@ -38,10 +38,13 @@ void row_sums(const float* logits, const Logits& shape, const float* max, float*
       double total = 0.0;  // of blocks: a float sum of 50,000 terms loses two digits
       for (int64_t first = 0; first < s.valid; first += kBlock) {
         const int64_t last = first + kBlock < s.valid ? first + kBlock : s.valid;
-        float block = 0.0f;
-#pragma omp simd reduction(+ : block)
-        for (int64_t c = first; c < last; ++c) block += exp_f32(row[c] - most);
-        total += static_cast<double>(block);
+        Lanes block{};
+        for_lanes(first, last, [&](int64_t c, int64_t count) {
+          const Lanes e = exp_lanes(load_up_to(row + c, count) - most);
+          block +=
+              count == kLanes ? e : select(kLaneIndex < static_cast<int32_t>(count), e, Lanes{});
+        });
+        total += static_cast<double>(sum_of(block));
       }
       sum[r] = static_cast<float>(total);
       const int64_t target = s.targets[r] - s.first_column;
@@ -71,8 +74,9 @@ void softmax_gradient(float* logits, const Logits& shape, const float* max, cons
         continue;
       }
       const float most = max[r], factor = scale / sum[r];
-#pragma omp simd
-      for (int64_t c = 0; c < s.valid; ++c) row[c] = factor * exp_f32(row[c] - most);
+      for_lanes(0, s.valid, [=](int64_t c, int64_t count) {
+        store_up_to(row + c, factor * exp_lanes(load_up_to(row + c, count) - most), count);
+      });
       for (int64_t c = s.valid; c < s.columns; ++c) row[c] = 0.0f;
       const int64_t target = s.targets[r] - s.first_column;
       if (target >= 0 && target < s.valid) row[target] -= scale;
