@@ -33,7 +33,7 @@ struct alignas(128) Board {
 
 /// How a wait ends early.
 struct WaitRule {
-  int spins = 2000;
+  int spins = 50;
   /// Called now and then while waiting; throws when the job is ending.
   std::function<void()> look;
   double stuck_seconds = 1e30;  ///< then Error(watchdog)

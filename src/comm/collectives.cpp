@@ -1,6 +1,7 @@
 #include "src/comm/collectives.h"
 
 #include <emmintrin.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -9,9 +10,6 @@
 namespace echelon::comm {
 
 namespace {
-
-// Above this the data of all ranks does not stay in the caches anyway (measured: bench_comm).
-constexpr size_t kStreamingBytes = size_t{8} << 20;
 
 struct Range {
   int64_t from = 0, count = 0;
@@ -41,6 +39,17 @@ void copy_bytes(std::byte* dst, const std::byte* src, size_t bytes, bool streami
 }
 
 }  // namespace
+
+Collectives::Collectives(Fabric& fabric) : fabric_(fabric) {
+  const long cache = ::sysconf(_SC_LEVEL3_CACHE_SIZE);
+  cache_bytes_ = cache > 0 ? static_cast<size_t>(cache) : size_t{32} << 20;
+}
+
+// Stores past the caches pay only when the data of all ranks would not stay there (measured:
+// bench_comm; 64 MB on 4 ranks with 260 MB of cache takes 10 ms with plain stores, 17 ms without).
+bool Collectives::beyond_caches(size_t bytes) const {
+  return bytes * static_cast<size_t>(ranks()) > cache_bytes_;
+}
 
 bool Collectives::small(size_t bytes) { return bytes <= fabric_.small_slots().bytes; }
 
@@ -85,47 +94,49 @@ void Collectives::all_reduce_direct(int64_t count, DType dtype, ReduceOp op) {
   for (int r = 0; r < ranks(); ++r)
     copies.push_back(bytes_of(fabric_.peer(r), mine, element).data());
   const std::vector<const std::byte*> src(copies.begin(), copies.end());
-  const bool streaming =
-      static_cast<size_t>(count) * element * static_cast<size_t>(ranks()) > kStreamingBytes;
+  const bool streaming = beyond_caches(static_cast<size_t>(count) * element);
   reduce(src, copies, mine.count, dtype, op, streaming);
   fabric_.close();
 }
 
 // One phase per chunk: while results of chunk c are still unread, everybody already copies in c+1.
+// A rank's own slice goes straight from and to its data.
 void Collectives::all_reduce_staged(std::byte* data, int64_t count, DType dtype, ReduceOp op) {
   const Slots slots = fabric_.large_slots();
   const size_t element = size_of(dtype);
   const auto step = static_cast<int64_t>(slots.bytes / element);
   const auto chunk = [&](int64_t from) { return Range{from, std::min(step, count - from)}; };
+  const auto slice = [&](std::byte* base, Range c, int r) {
+    return bytes_of(base, slice_of(c.count, ranks(), r, dtype), element);
+  };
+  const auto copy_others = [&](std::byte* dst, const std::byte* src, Range c) {
+    const Range mine = slice_of(c.count, ranks(), me(), dtype);
+    const size_t begin = static_cast<size_t>(mine.from) * element;
+    const size_t end = begin + static_cast<size_t>(mine.count) * element;
+    copy_bytes(dst, src, begin);
+    copy_bytes(dst + end, src + end, static_cast<size_t>(c.count) * element - end);
+  };
   const auto bring_in = [&](Range c, int parity) {
-    const auto data_of_chunk = bytes_of(data, c, element);
-    copy_bytes(slots.in(parity, me()), data_of_chunk.data(), data_of_chunk.size());
-    fabric_.trade(
-        [&](int r) {
-          return bytes_of(slots.in(parity, me()), slice_of(c.count, ranks(), r, dtype), element);
-        },
-        [&](int r) {
-          return bytes_of(slots.in(parity, r), slice_of(c.count, ranks(), me(), dtype), element);
-        });
+    copy_others(slots.in(parity, me()), bytes_of(data, c, element).data(), c);
+    fabric_.trade([&](int r) { return slice(slots.in(parity, me()), c, r); },
+                  [&](int r) { return slice(slots.in(parity, r), c, me()); });
   };
 
   bring_in(chunk(0), turn_);
   fabric_.phase();
   for (int64_t from = 0; from < count; from += step) {
-    const Range c = chunk(from), mine = slice_of(c.count, ranks(), me(), dtype);
-    const auto result = bytes_of(slots.out(turn_), mine, element);
+    const Range c = chunk(from);
+    std::byte* here = bytes_of(data, c, element).data();
+    const auto result = slice(slots.out(turn_), c, me()), own = slice(here, c, me());
     std::vector<const std::byte*> src;
     for (int r = 0; r < ranks(); ++r)
-      src.push_back(bytes_of(slots.in(turn_, r), mine, element).data());
-    std::byte* dst = result.data();
-    reduce(src, std::span(&dst, 1), mine.count, dtype, op, false);
-    fabric_.spread(result, [&](int r) {
-      return bytes_of(slots.out(turn_), slice_of(c.count, ranks(), r, dtype), element);
-    });
+      src.push_back(r == me() ? own.data() : slice(slots.in(turn_, r), c, me()).data());
+    std::byte* dst[] = {result.data(), own.data()};
+    reduce(src, dst, static_cast<int64_t>(own.size() / element), dtype, op, false);
+    fabric_.spread(result, [&](int r) { return slice(slots.out(turn_), c, r); });
     if (from + step < count) bring_in(chunk(from + step), turn_ ^ 1);
     fabric_.phase();
-    const auto whole = bytes_of(data, c, element);
-    copy_bytes(whole.data(), slots.out(turn_), whole.size());
+    copy_others(here, slots.out(turn_), c);
     turn_ ^= 1;
   }
 }
@@ -170,7 +181,7 @@ void Collectives::reduce_scatter(std::byte* src, std::byte* dst, int64_t count, 
   const size_t element = size_of(dtype), part = static_cast<size_t>(count) * element;
   fabric_.open({Op::reduce_scatter, dtype, op, -1, count * ranks()}, src,
                part * static_cast<size_t>(ranks()));
-  const bool streaming = part * static_cast<size_t>(ranks()) > kStreamingBytes;
+  const bool streaming = beyond_caches(part);
   exchange_parts(src, part,
                  [&](std::span<const std::byte* const> parts, size_t offset, size_t bytes) {
                    std::byte* to = dst + offset;
@@ -205,7 +216,7 @@ void Collectives::all_gather(std::byte* src, std::byte* dst, int64_t count, DTyp
   }
   fabric_.open(call, src, part);
   if (fabric_.direct()) {
-    const bool streaming = part * static_cast<size_t>(ranks()) > kStreamingBytes;
+    const bool streaming = beyond_caches(part);
     for (int r = 0; r < ranks(); ++r) copy_bytes(place(r), fabric_.peer(r), part, streaming);
     fabric_.close();
     return;
@@ -254,7 +265,7 @@ void Collectives::broadcast(std::byte* data, int64_t count, DType dtype, int roo
   }
   fabric_.open(call, data, bytes);
   if (fabric_.direct()) {
-    if (me() != root) copy_bytes(data, fabric_.peer(root), bytes, bytes > kStreamingBytes);
+    if (me() != root) copy_bytes(data, fabric_.peer(root), bytes, beyond_caches(bytes));
     fabric_.close();
     return;
   }

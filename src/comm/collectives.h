@@ -12,7 +12,7 @@ namespace echelon::comm {
 
 class Collectives {
  public:
-  explicit Collectives(Fabric& fabric) : fabric_(fabric) {}
+  explicit Collectives(Fabric& fabric);
 
   void all_reduce(std::byte* data, int64_t count, DType dtype, ReduceOp op);
   /// count: elements of one part.
@@ -31,11 +31,13 @@ class Collectives {
       std::function<void(std::span<const std::byte* const> parts, size_t offset, size_t bytes)>;
   void exchange_parts(std::byte* src, size_t part, const Consume& consume);
   bool small(size_t bytes);
+  bool beyond_caches(size_t bytes) const;  ///< `bytes` on each rank
   void pass_small(std::span<std::byte> mine, const Slots& slots);
   int me() const { return fabric_.rank(); }
   int ranks() const { return fabric_.size(); }
 
   Fabric& fabric_;
+  size_t cache_bytes_ = 0;
   int turn_ = 0;  // which of the two slots the next chunk uses; every use ends with a phase
 };
 

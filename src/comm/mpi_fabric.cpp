@@ -18,7 +18,7 @@ namespace echelon::comm {
 namespace {
 
 constexpr size_t kSmallSlot = size_t{8} << 10;
-constexpr size_t kLargeSlot = size_t{512} << 10;
+constexpr size_t kLargeSlot = size_t{128} << 10;  // measured: bench_comm
 constexpr size_t kLargeTotal = size_t{24} << 20;
 
 size_t large_slot_bytes(int ranks) {
@@ -162,7 +162,7 @@ WaitRule MpiFabric::rule() const {
   const int mine = hosts_[static_cast<size_t>(rank_)];
   for (const int h : job_->host_of) on_host += h == mine;
   WaitRule rule;
-  rule.spins = on_host > usable_cores() ? 50 : 2000;
+  rule.spins = on_host > usable_cores() ? 5 : 50;
   rule.look = [this] { look_at_peers(); };
   return rule;
 }

@@ -23,6 +23,10 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+double best(const std::vector<double>& values) {
+  return *std::min_element(values.begin(), values.end());
+}
+
 /// Seconds of one call, on the slowest rank.
 double slowest(int calls, const std::function<void()>& call) {
   MPI_Barrier(MPI_COMM_WORLD);
@@ -69,6 +73,9 @@ int main(int argc, char** argv) {
       std::printf("%9lld %12.1f %12.1f %12.1f %12.1f %8.2f %8.2f\n", static_cast<long long>(bytes),
                   mpi * 1e6, place * 1e6, staged * 1e6, median(t[3]) * 1e6, mpi / place,
                   mpi / staged);
+      std::printf("%9s %12.1f %12.1f %12.1f %12.1f %8.2f %8.2f\n", "best", best(t[0]) * 1e6,
+                  best(t[1]) * 1e6, best(t[2]) * 1e6, best(t[3]) * 1e6, best(t[0]) / best(t[1]),
+                  best(t[0]) / best(t[2]));
     }
   }
   return 0;
