@@ -1,5 +1,7 @@
 #include "src/sharding/exchange.h"
 
+#include "echelon/ops/threads.h"
+
 namespace echelon::sharding {
 
 Exchange::Exchange(ExchangeSetup setup) : setup_(std::move(setup)) {
@@ -10,7 +12,9 @@ Exchange::Exchange(ExchangeSetup setup) : setup_(std::move(setup)) {
       places_[setup_.parameters[p.parameter]] = {p.parameter, b};
     begin_round(b);
   }
-  if (setup_.overlap && setup_.comm->size() > 1) worker_ = make_worker_stream("grad-reduce");
+  if (!setup_.overlap || setup_.comm->size() == 1) return;
+  worker_ = make_worker_stream("grad-reduce");
+  worker_->run([] { ops::use_threads(1); });  // the cores belong to backward
 }
 
 void Exchange::begin_round(size_t bucket) {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "echelon/ops/elementwise.h"
+#include "echelon/ops/threads.h"
 #include "echelon/optim/norm.h"
 #include "tests/support/golden.h"
 #include "tests/unit/sharding/training.h"
@@ -85,6 +86,7 @@ TEST_CASE("Under sequence parallelism partial gradients are summed over tp, othe
   for (const Case& c : cases()) {
     PerRank seen;
     comm::run_thread_ranks(4, [&](comm::Communicator& world) {
+      ops::use_threads(1);
       const auto me = static_cast<size_t>(world.rank());
       test::CallCounter calls;
       Square square(world);
@@ -148,6 +150,7 @@ TEST_CASE("A tied matrix ends with the same gradient on both stages and counts o
   for (const Case& c : cases()) {
     PerRank seen;
     comm::run_thread_ranks(4, [&](comm::Communicator& world) {
+      ops::use_threads(1);
       const auto me = static_cast<size_t>(world.rank());
       Square square(world);
       sharding::SyncGroups groups;

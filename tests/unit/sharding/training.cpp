@@ -5,6 +5,7 @@
 
 #include "echelon/base/philox.h"
 #include "echelon/ops/elementwise.h"
+#include "echelon/ops/threads.h"
 #include "echelon/optim/norm.h"
 #include "tests/support/golden.h"
 
@@ -174,6 +175,7 @@ Trained train(const Training& with) {
   comm::run_thread_ranks(
       with.ranks,
       [&](comm::Communicator& world) {
+        ops::use_threads(1);
         Rank rank(with, world);
         for (int step = 1; step <= with.steps; ++step) {
           const double norm = rank.step(step);
