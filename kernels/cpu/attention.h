@@ -27,6 +27,10 @@ struct AttentionSize {
     const int64_t n = query_start + i - key_start + 1;
     return n < 0 ? 0 : (n < keys ? n : keys);
   }
+  /// Query first + l sees key k + j iff l >= first_lane(first, k) + j.
+  int64_t first_lane(int64_t first, int64_t k) const {
+    return causal ? key_start + k - query_start - first : -queries - keys;
+  }
   /// Element of the dropout stream of (sequence b, head h, query i, key 0).
   uint64_t dropout_row(int64_t b, int64_t h, int64_t i) const {
     const int64_t row =

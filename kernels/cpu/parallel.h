@@ -35,11 +35,30 @@ void parallel_ranges(int64_t n, int64_t grain, const Body& body) {
   }
 }
 
-/// body(i) for each i of [0, n), handed out one by one: for items of unequal cost.
+/// Threads that `items` pieces of work can keep busy.
+inline int64_t workers_for(int64_t items) {
+  const int64_t most = max_threads();
+  return items < most ? (items > 0 ? items : 1) : most;
+}
+
+/// body(worker, item) for each item of [0, items), handed out one by one: for items of unequal
+/// cost.
 template <class Body>
-void parallel_items(int64_t n, const Body& body) {
-#pragma omp parallel for schedule(dynamic, 1) if (n > 1)
-  for (int64_t i = 0; i < n; ++i) body(i);
+void parallel_workers(int64_t items, int64_t workers, const Body& body) {
+  if (workers <= 1) {
+    for (int64_t i = 0; i < items; ++i) body(int64_t{0}, i);
+    return;
+  }
+#pragma omp parallel num_threads(static_cast <int>(workers))
+  {
+#ifdef _OPENMP
+    const int64_t worker = omp_get_thread_num();
+#else
+    const int64_t worker = 0;
+#endif
+#pragma omp for schedule(dynamic, 1)
+    for (int64_t i = 0; i < items; ++i) body(worker, i);
+  }
 }
 
 }  // namespace kernels::cpu
