@@ -28,25 +28,6 @@ constexpr std::array<Magic, 8> kMagic = {{
     {"\x89HDF", "an HDF5 file"},
 }};
 
-/// Length of the valid UTF-8 sequence at s[i], 0 when invalid (overlong, surrogate, too large).
-size_t utf8_length(std::string_view s, size_t i) {
-  const auto at = [&](size_t k) { return static_cast<unsigned char>(s[k]); };
-  const unsigned char c = at(i);
-  if (c < 0x80) return 1;
-  const size_t n = c >= 0xF0 && c < 0xF5   ? 4
-                   : c >= 0xE0 && c < 0xF0 ? 3
-                   : c >= 0xC2 && c < 0xE0 ? 2
-                                           : 0;
-  if (n == 0 || i + n > s.size()) return 0;
-  for (size_t k = 1; k < n; ++k)
-    if ((at(i + k) & 0xC0) != 0x80) return 0;
-  const unsigned char second = at(i + 1);
-  if ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) ||
-      (c == 0xF0 && second < 0x90) || (c == 0xF4 && second > 0x8F))
-    return 0;
-  return n;
-}
-
 /// Reason to refuse the character at s[i], empty when it is fine.
 std::string objection(std::string_view s, size_t i, size_t length) {
   const auto c = static_cast<unsigned char>(s[i]);
@@ -77,6 +58,24 @@ void check_start(std::string_view text, const std::string& name, Mistakes& mista
 }
 
 }  // namespace
+
+size_t utf8_length(std::string_view s, size_t i) {
+  const auto at = [&](size_t k) { return static_cast<unsigned char>(s[k]); };
+  const unsigned char c = at(i);
+  if (c < 0x80) return 1;
+  const size_t n = c >= 0xF0 && c < 0xF5   ? 4
+                   : c >= 0xE0 && c < 0xF0 ? 3
+                   : c >= 0xC2 && c < 0xE0 ? 2
+                                           : 0;
+  if (n == 0 || i + n > s.size()) return 0;
+  for (size_t k = 1; k < n; ++k)
+    if ((at(i + k) & 0xC0) != 0x80) return 0;
+  const unsigned char second = at(i + 1);
+  if ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) ||
+      (c == 0xF0 && second < 0x90) || (c == 0xF4 && second > 0x8F))
+    return 0;
+  return n;
+}
 
 void check_bytes(std::string_view text, const std::string& name, Mistakes& mistakes) {
   if (text.size() > kMaxBytes)

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "echelon/base/text.h"
+#include "src/config/tree.h"
 #include "src/config/units.h"
 
 #include <fmt/format.h>
@@ -193,9 +194,11 @@ std::string parse_word(const Key& key, std::string_view s) {
 }
 
 std::string parse_text(const Key& key, std::string_view s) {
-  for (size_t i = 0; i < s.size(); ++i) {
+  for (size_t i = 0, n; i < s.size(); i += n) {
     const auto c = static_cast<unsigned char>(s[i]);
-    const bool c1 = c == 0xC2 && i + 1 < s.size() && static_cast<unsigned char>(s[i + 1]) < 0xA0;
+    n = utf8_length(s, i);
+    if (n == 0) throw Refused{"C18", fmt::format("UTF-8 text (byte {} is invalid)", i)};
+    const bool c1 = c == 0xC2 && static_cast<unsigned char>(s[i + 1]) < 0xA0;
     if (c < 0x20 || c == 0x7F || c1)
       throw Refused{"C18", fmt::format("text without control characters (byte {})", i)};
   }

@@ -27,6 +27,9 @@ inline constexpr size_t kMaxNodes = 10000;
 /// and excess length. `name` stands for the file in messages.
 void check_bytes(std::string_view text, const std::string& name, Mistakes& mistakes);
 
+/// Length of the valid UTF-8 sequence at s[i], 0 when invalid (overlong, surrogate, too large).
+size_t utf8_length(std::string_view s, size_t i);
+
 /// Tree of one document whose root is a map. Refuses anchors, aliases, tags, "<<", duplicate keys,
 /// several documents, more than kMaxDepth levels or kMaxNodes nodes. The text has passed
 /// `check_bytes`.

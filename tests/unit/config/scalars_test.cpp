@@ -114,7 +114,7 @@ TEST_CASE("texts are taken as written, without control characters", "[config]") 
   key.kind = Kind::text;
   for (const char* text : {"010", "yes", "", "a b", "\xc3\xa9", "~x"})
     CHECK(std::get<std::string>(parse_scalar(key, text)) == text);
-  for (const char* text : {"\x1b[31m", "a\nb", "\x7f", "\xc2\x85"})
+  for (const char* text : {"\x1b[31m", "a\nb", "\x7f", "\xc2\x85", "\xff", "a\xc3"})
     CHECK(refusal(key, text) == "C18");
 }
 

@@ -18,14 +18,26 @@ std::string repeated(const std::string& s, size_t n) {
   for (size_t i = 0; i < n; ++i) out += s;
   return out;
 }
+
+struct Row {
+  std::string text, id, message;
+};
+
+void check_refused(std::initializer_list<Row> rows) {
+  for (const Row& row : rows) {
+    const Error e = error_in(row.text);
+    INFO(row.text);
+    CHECK(e.code() == ExitCode::config);
+    CHECK(e.id() == row.id);
+    CHECK_THAT(e.what(), Contains(row.message));
+    CHECK(std::string(e.what()).find('\x1b') == std::string::npos);
+  }
+}
 }  // namespace
 
 TEST_CASE("documents that mean something else elsewhere are refused with place and id",
           "[config]") {
-  struct Row {
-    std::string text, id, message;
-  };
-  const Row rows[] = {
+  check_refused({
       {"", "C20", "run.yaml: found an empty file"},
       {"\n# nothing\n", "C20", "run.yaml: found no keys"},
       {"---\n", "C20", "run.yaml: found no keys"},
@@ -55,6 +67,11 @@ TEST_CASE("documents that mean something else elsewhere are refused with place a
       {"lr: [1\n", "C20", "not valid YAML"},
       {"lr: \"1\n", "C20", "not valid YAML"},
       {"lr: 1\n  model: 2\n", "C20", "not valid YAML"},
+  });
+}
+
+TEST_CASE("bytes that are no plain text are refused with their offset", "[config]") {
+  check_refused({
       {"\xef\xbb\xbflr: 1\n", "C18", "run.yaml:1:1: byte 0: found a byte order mark"},
       {"\xff\xfe"
        "l\0r\0"s,
@@ -74,15 +91,7 @@ TEST_CASE("documents that mean something else elsewhere are refused with place a
        "U16", "found a program"},
       {"PK\x03\x04zzzz", "U16", "found a zip archive"},
       {std::string("\x10\0\0\0\0\0\0\0{\"a\":", 13), "U16", "found a safetensors file"},
-  };
-  for (const Row& row : rows) {
-    const Error e = error_in(row.text);
-    INFO(row.text);
-    CHECK(e.code() == ExitCode::config);
-    CHECK(e.id() == row.id);
-    CHECK_THAT(e.what(), Contains(row.message));
-    CHECK(std::string(e.what()).find('\x1b') == std::string::npos);
-  }
+  });
 }
 
 TEST_CASE("a null or absent value is refused and the line of its key is named", "[config]") {
