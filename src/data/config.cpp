@@ -27,9 +27,9 @@ void TokenizerConfig::fields(config::Fields& f) {
            "auto: the tokenizer saved beside the token files; byte: 256 bytes and an end; gpt2: "
            "vocab_file and "
            "merge_file; file: a tokenizer.json.");
-  f.text("vocab_file", vocab_file, "vocab.json (or encoder.json) of a GPT-2 byte-pair tokenizer.");
-  f.text("merge_file", merge_file, "merges.txt (or vocab.bpe) of a GPT-2 byte-pair tokenizer.");
-  f.text("file", file, "A tokenizer.json, as written by 'echelon prepare' or Hugging Face.");
+  f.path("vocab_file", vocab_file, "vocab.json (or encoder.json) of a GPT-2 byte-pair tokenizer.");
+  f.path("merge_file", merge_file, "merges.txt (or vocab.bpe) of a GPT-2 byte-pair tokenizer.");
+  f.path("file", file, "A tokenizer.json, as written by 'echelon prepare' or Hugging Face.");
 }
 
 void DataConfig::fields(config::Fields& f) {
@@ -65,7 +65,7 @@ void DataConfig::fields(config::Fields& f) {
 void PrepareOptions::fields(config::Fields& f) {
   static constexpr std::array<std::string_view, 4> kSplitters{"none", "gpt2", "llama3", "qwen2"};
   f.texts("inputs", inputs, "Text files, JSON Lines (.jsonl, .ndjson) or folders of them.");
-  f.text("output", output, "Prefix of the files written.");
+  f.path("output", output, "Prefix of the files written.");
   f.text("key", key, "Name of the text in JSON Lines.");
   f.text("document_separator", document_separator,
          "Cuts text files into documents; empty: each file is one.");

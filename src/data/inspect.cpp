@@ -104,6 +104,12 @@ std::unique_ptr<Tokenizer> find_tokenizer(const DataConfig& config) {
   for (const auto split : {Split::train, Split::valid, Split::test})
     for (const auto& [weight, path] : paths_of(config, split).paths) {
       const auto file = open_token_file(path, config.format, config.io);
+      if (std::error_code ignored; !std::filesystem::exists(tokenizer_path(*file), ignored))
+        fail(ExitCode::data, "C9",
+             "{}: not found, and data.tokenizer.type is auto; wanted the tokenizer the data was "
+             "made with; "
+             "the run ends; set data.tokenizer",
+             tokenizer_path(*file));
       auto tokenizer = load_tokenizer(tokenizer_path(*file));
       if (const auto meta = read_meta(*file); meta && meta->tokenizer_digest != tokenizer->digest())
         fail(ExitCode::data, "C9",

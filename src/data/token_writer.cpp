@@ -11,7 +11,12 @@ namespace echelon::data {
 
 namespace {
 
-/// Tokens to one file, item by item type.
+template <class T>
+std::string_view bytes_of(std::span<const T> items) {
+  return {reinterpret_cast<const char*>(items.data()), items.size_bytes()};
+}
+
+/// Tokens to one file, as u16 or as 32 bits.
 class TokenOutput {
  public:
   TokenOutput(std::filesystem::path path, TokenType type, int64_t header = 0)
@@ -19,13 +24,20 @@ class TokenOutput {
     file_.write(std::string(static_cast<size_t>(header), '\0'));
   }
   void write(std::span<const int32_t> tokens) {
-    const int64_t most = type_ == TokenType::u16 ? 65535 : std::numeric_limits<int32_t>::max();
-    for (const int32_t id : tokens) {
-      if (id < 0 || id > most)
-        fail(ExitCode::data, "D3", "{}: token {}: found id {}, wanted 0 to {}; nothing is written",
-             file_.path().string(), count_, id, most);
-      file_.write_value(id, static_cast<size_t>(size_of(type_)));
-      ++count_;
+    const int32_t most = type_ == TokenType::u16 ? 65535 : std::numeric_limits<int32_t>::max();
+    const auto bad =
+        std::find_if(tokens.begin(), tokens.end(), [&](int32_t id) { return id < 0 || id > most; });
+    if (bad != tokens.end())
+      fail(ExitCode::data, "D3", "{}: token {}: found id {}, wanted 0 to {}; nothing is written",
+           file_.path().string(), count_ + (bad - tokens.begin()), *bad, most);
+    count_ += static_cast<int64_t>(tokens.size());
+    if (type_ != TokenType::u16) return file_.write(bytes_of(tokens));
+    std::array<uint16_t, 4096> narrow;
+    while (!tokens.empty()) {
+      const size_t n = std::min(tokens.size(), narrow.size());
+      for (size_t i = 0; i < n; ++i) narrow[i] = static_cast<uint16_t>(tokens[i]);
+      file_.write(bytes_of(std::span<const uint16_t>(narrow.data(), n)));
+      tokens = tokens.subspan(n);
     }
   }
   StagedFile& file() { return file_; }

@@ -12,11 +12,35 @@
 
 namespace echelon::data {
 
+void refuse(const std::string& path, const std::string& field, const std::string& found,
+            const std::string& wanted) {
+  fail(ExitCode::data, "C9",
+       "{}: {}: found {}, wanted {}; the tokenizer is not loaded; use another tokenizer file", path,
+       field, text::escaped(found), wanted);
+}
+
+nlohmann::ordered_json parse_strict(const std::string& text, const std::string& path) {
+  std::vector<std::set<std::string>> names;
+  const auto check = [&](int depth, nlohmann::ordered_json::parse_event_t event,
+                         nlohmann::ordered_json& value) {
+    if (depth > 64) refuse(path, "nesting", "more than 64 levels", "at most 64");
+    if (event == nlohmann::ordered_json::parse_event_t::object_start) names.emplace_back();
+    if (event == nlohmann::ordered_json::parse_event_t::object_end) names.pop_back();
+    if (event == nlohmann::ordered_json::parse_event_t::key &&
+        !names.back().insert(value.get<std::string>()).second)
+      refuse(path, value.get<std::string>(), "the name twice", "it once");
+    return true;
+  };
+  try {
+    return nlohmann::ordered_json::parse(text, check);
+  } catch (const nlohmann::json::exception& e) {
+    refuse(path, "JSON", e.what(), "a JSON text");
+  }
+}
+
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr size_t kLargestFile = size_t{256} << 20;
-constexpr int64_t kLargestVocabulary = 1 << 22;
 constexpr std::string_view kLlama3Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kQwen2Pattern =
@@ -42,35 +66,11 @@ Json pre_tokenizer(Splitter splitter) {
   return {{"type", "Sequence"}, {"pretokenizers", Json::array({split, byte_level(false)})}};
 }
 
-[[noreturn]] void refuse(const std::string& path, const std::string& field,
-                         const std::string& found, const std::string& wanted) {
-  fail(ExitCode::data, "C9",
-       "{}: {}: found {}, wanted {}; the tokenizer is not loaded; use another tokenizer file", path,
-       field, text::escaped(found), wanted);
-}
-
-/// JSON without duplicate names (the last one would win silently). Names are kept per open object.
-Json parse_strict(const std::string& path) {
-  std::vector<std::set<std::string>> names;
-  const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (depth > 64) refuse(path, "nesting", "more than 64 levels", "at most 64");
-    if (event == Json::parse_event_t::object_start) names.emplace_back();
-    if (event == Json::parse_event_t::object_end) names.pop_back();
-    if (event == Json::parse_event_t::key && !names.back().insert(value.get<std::string>()).second)
-      refuse(path, value.get<std::string>(), "the name twice", "it once");
-    return true;
-  };
-  try {
-    return Json::parse(read_file(path, kLargestFile, ExitCode::data), check);
-  } catch (const nlohmann::json::exception& e) {
-    refuse(path, "JSON", e.what(), "a JSON text");
-  }
-}
-
 /// Reads one tokenizer.json; every method refuses what it does not support.
 class Reader {
  public:
-  explicit Reader(std::string path) : path_(std::move(path)), json_(parse_strict(path_)) {
+  Reader(const std::string& text, std::string path)
+      : path_(std::move(path)), json_(parse_strict(text, path_)) {
     if (!json_.is_object() || !json_.contains("model"))
       refuse(path_, "model", "nothing", "a tokenizer.json");
   }
@@ -282,84 +282,16 @@ std::string tokenizer_json(const BpeModel& model) {
   return json.dump(1) + "\n";
 }
 
+std::unique_ptr<Tokenizer> parse_tokenizer(const std::string& json, const std::string& name) {
+  try {
+    return make_bpe_tokenizer(Reader(json, name).model());
+  } catch (const nlohmann::json::exception& e) {
+    refuse(name, "structure", e.what(), "a tokenizer.json");
+  }
+}
+
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& path) {
-  try {
-    return make_bpe_tokenizer(Reader(path.string()).model());
-  } catch (const nlohmann::json::exception& e) {
-    refuse(path.string(), "structure", e.what(), "a tokenizer.json");
-  }
-}
-
-std::unique_ptr<Tokenizer> load_gpt2_tokenizer(const std::filesystem::path& vocab,
-                                               const std::filesystem::path& merges) {
-  const Json tokens = parse_strict(vocab.string());
-  if (!tokens.is_object())
-    refuse(vocab.string(), "vocabulary", "no object", "an object of token: id");
-  BpeModel model;
-  model.splitter = Splitter::gpt2;
-  std::unordered_map<std::string, int32_t> ids;
-  try {
-    for (const auto& [characters, id] : tokens.items()) {
-      const auto value = id.get<int64_t>();
-      if (value < 0 || value >= kLargestVocabulary)
-        refuse(vocab.string(), characters, fmt::format("id {}", value),
-               fmt::format("0 to {}", kLargestVocabulary - 1));
-      if (static_cast<size_t>(value) >= model.tokens.size())
-        model.tokens.resize(static_cast<size_t>(value) + 1);
-      auto& token = model.tokens[static_cast<size_t>(value)];
-      if (!token.empty())
-        refuse(vocab.string(), characters, fmt::format("id {} twice", value), "each id once");
-      const bool special = characters.starts_with("<|") && characters.ends_with("|>");
-      const auto bytes = special ? characters : from_byte_level(characters);
-      if (!bytes) refuse(vocab.string(), "token", characters, "characters that stand for bytes");
-      token = *bytes;
-      ids[characters] = static_cast<int32_t>(value);
-      if (special) model.specials[characters] = static_cast<int32_t>(value);
-    }
-  } catch (const nlohmann::json::exception& e) {
-    refuse(vocab.string(), "vocabulary", e.what(), "an object of token: id");
-  }
-  for (size_t b = 0; b < 256; ++b) {
-    const char byte = static_cast<char>(b);
-    const auto found = ids.find(to_byte_level({&byte, 1}));
-    if (found == ids.end())
-      refuse(vocab.string(), "vocabulary", fmt::format("no token for byte {}", b), "all 256 bytes");
-    model.byte_ids[b] = found->second;
-  }
-  const auto lines = text::split(read_file(merges, kLargestFile, ExitCode::data), '\n');
-  for (size_t n = 0; n < lines.size(); ++n) {
-    if (lines[n].empty() || (n == 0 && lines[n].starts_with("#version"))) continue;
-    const auto parts = text::split(lines[n], ' ');
-    const auto id = [&](const std::string& t) {
-      const auto f = ids.find(t);
-      return f == ids.end() ? -1 : f->second;
-    };
-    const int32_t a = id(parts[0]), b = parts.size() == 2 ? id(parts[1]) : -1;
-    const int32_t c = b < 0 ? -1 : id(parts[0] + parts[1]);
-    if (a < 0 || b < 0 || c < 0)
-      refuse(merges.string(), fmt::format("line {}", n + 1), lines[n],
-             "two tokens of the vocabulary, also joined");
-    model.merges.push_back({a, b, c});
-  }
-  if (const auto end = model.specials.find("<|endoftext|>"); end != model.specials.end())
-    model.end_of_text = end->second;
-  return make_bpe_tokenizer(std::move(model));
-}
-
-std::unique_ptr<Tokenizer> make_tokenizer(const TokenizerConfig& config) {
-  const auto need = [](const std::string& value, std::string_view key) {
-    if (value.empty())
-      fail(ExitCode::config, "C9",
-           "data.tokenizer.{}: found nothing, wanted a file; the run does not start", key);
-  };
-  switch (config.type) {
-    case TokenizerKind::gpt2:
-      need(config.vocab_file, "vocab_file");
-      need(config.merge_file, "merge_file");
-      return load_gpt2_tokenizer(config.vocab_file, config.merge_file);
-    case TokenizerKind::file: need(config.file, "file"); return load_tokenizer(config.file);
-    default: return make_byte_tokenizer();
-  }
+  return parse_tokenizer(read_file(path, kLargestTokenizer, ExitCode::data), path.string());
 }
 
 }  // namespace echelon::data

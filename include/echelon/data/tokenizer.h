@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "echelon/data/config.h"
@@ -67,6 +68,8 @@ std::unique_ptr<Tokenizer> load_gpt2_tokenizer(const std::filesystem::path& voca
                                                const std::filesystem::path& merges);
 /// A tokenizer.json. Parts outside the supported subset are refused by name (Error(data)).
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& path);
+/// The same from the text of such a file; `name` stands for the path in messages.
+std::unique_ptr<Tokenizer> parse_tokenizer(const std::string& json, const std::string& name);
 /// What the configuration says; nothing else is looked at (automatic means byte here).
 std::unique_ptr<Tokenizer> make_tokenizer(const TokenizerConfig& config);
 
@@ -96,7 +99,12 @@ class BpeTrainer {
 
  private:
   Splitter splitter_;
-  std::map<std::string, int64_t, std::less<>> pieces_;
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+  };
+  std::unordered_map<std::string, int64_t, Hash, std::equal_to<>>
+      pieces_;  // their order is of no effect
 };
 
 }  // namespace echelon::data

@@ -124,6 +124,10 @@ TEST_CASE("A tokenizer trained while preparing is saved beside the data and find
 
   make_byte_tokenizer()->save(folder / "out.tokenizer.json");
   CHECK(failure_of([&] { find_tokenizer(config); }).id == "C9");
+  std::filesystem::remove(folder / "out.tokenizer.json");
+  CHECK_THAT(failure_of([&] { find_tokenizer(config); }).text, Contains("data.tokenizer"));
+  config.tokenizer.type = TokenizerKind::byte;
+  CHECK(find_tokenizer(config)->name() == "byte");
 }
 
 TEST_CASE("All output formats hold the same text", "[data]") {
