@@ -21,7 +21,10 @@ std::string to_string(const Action& action) {
 
 std::string to_string(const Program& program) {
   std::string text;
-  for (const auto& action : program) text += (text.empty() ? "" : " ") + to_string(action);
+  for (const auto& action : program) {
+    if (!text.empty()) text += ' ';
+    text += to_string(action);
+  }
   return text;
 }
 
