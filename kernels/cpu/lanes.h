@@ -19,7 +19,7 @@ typedef uint32_t WordLanes __attribute__((vector_size(64)));
 
 inline constexpr IntLanes kLaneIndex = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
-inline Lanes broadcast(float x) { return Lanes{} + x; }
+inline Lanes broadcast(float x) { return Lanes{x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
 inline Lanes select(IntLanes mask, Lanes yes, Lanes no) { return mask ? yes : no; }
 
 inline Lanes load(const float* p) {
