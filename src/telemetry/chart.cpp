@@ -47,6 +47,7 @@ Scale scale_of(Unit unit, double largest) {
       if (power >= -1) return {1, ""};
       return {std::pow(10.0, power), fmt::format("× 1e{}", power)};
     }
+    case Unit::seconds: return {1, "s"};
     case Unit::plain: return {};
   }
   return {};
@@ -59,6 +60,7 @@ std::string number(double value, double step) {
 }
 
 std::string step_number(double value) {
+  value = std::round(value) + 0.0;  // no "-0"
   if (value < 10000) return fmt::format("{:.0f}", value);
   const auto [divisor, unit] = value < 1e6 ? std::pair{1e3, "K"} : std::pair{1e6, "M"};
   std::string out = fmt::format("{:.2f}", value / divisor);
@@ -156,18 +158,22 @@ std::string draw_grid(const Axis& x, const Axis& y, double factor, const Chart& 
     out += fmt::format("<text class=\"tick\" x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>",
                        kLeft - 6, at + 3.6, number(v / factor, y.step / factor));
   }
-  for (double v = std::ceil(x.low / x.step - 1e-9) * x.step; v <= x.high + x.step * 1e-6;
-       v += x.step) {
+  // The last mark carries the name of the axis when it is near the right end.
+  const double first = std::ceil(x.low / x.step - 1e-9) * x.step;
+  const double final = std::floor(x.high / x.step + 1e-9) * x.step;
+  const bool named = x.at(final, kLeft, right) > right - 40;
+  const double free = right - (named ? 64 : 30);
+  for (double v = first; v <= final + x.step * 1e-6; v += x.step) {
     const double at = x.at(v, kLeft, right);
     out += fmt::format("<path class=\"axis\" d=\"M{:.1f} {}v4\"/>", at, bottom);
-    // A label that would run into "step" at the right end is left out.
-    if (at < right - 40 || v == 0)
+    if (at + 14 < free)
       out +=
           fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
                       at, bottom + 17, step_number(v));
   }
-  return out + fmt::format("<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">step</text>",
-                           right, bottom + 17);
+  return out +
+         fmt::format("<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">step{}</text>",
+                     right, bottom + 17, named ? " " + step_number(final) : "");
 }
 
 /// Names from right to left above the plot; a single curve needs none.
@@ -208,9 +214,8 @@ std::string escape_html(std::string_view text) {
 
 std::vector<Curve> with_trend(const std::string& name, const Series& series, int color) {
   if (series.size() < 60) return {{name, series, color, false, series.size() < 15}};
-  const double window = std::clamp(static_cast<double>(series.size()) / 40, 5.0, 400.0);
-  return {{name, series, color, true, false},
-          {name, smoothed(series, window), color, false, false}};
+  const size_t half = std::clamp<size_t>(series.size() / 80, 4, 200);
+  return {{name, series, color, true, false}, {name, trend(series, half), color, false, false}};
 }
 
 std::string svg(const Chart& chart) {
@@ -255,13 +260,17 @@ std::string chart_style() {
 
 std::string svg_file(const Chart& chart) {
   std::string body = svg(chart);
-  const std::string head =
-      fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" ",
-                  chart.width, chart.height);
-  body.replace(0, std::string_view("<svg ").size(), head);
-  const std::string style =
-      fmt::format("<style>{}</style><rect width=\"100%\" height=\"100%\" fill=\"var(--page)\"/>",
-                  chart_style());
+  constexpr int kEdge = 14;
+  const int width = chart.width + 2 * kEdge, height = chart.height + kEdge;
+  const std::string head = fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" class=\"chart\" "
+      "viewBox=\"{2} {2} {0} {1}\"",
+      width, height, -kEdge);
+  body.replace(0, body.find(" role="), head);
+  const std::string style = fmt::format(
+      "<style>{0}</style><rect x=\"{1}\" y=\"{1}\" width=\"{2}\" height=\"{3}\" "
+      "fill=\"var(--page)\"/>",
+      chart_style(), -kEdge, width, height);
   body.insert(body.find('>') + 1, style);
   return body + "\n";
 }

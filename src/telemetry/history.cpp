@@ -43,16 +43,32 @@ Series thinned(const Series& series, size_t most) {
   return out;
 }
 
-Series smoothed(const Series& series, double window) {
-  const double keep = 1 - 1 / std::max(1.0, window);
-  double sum = 0, weight = 0;
+Series trend(const Series& series, size_t half_window, size_t most) {
   Series out;
-  for (const Point& p : series) {
-    sum = keep * sum + p.y;
-    weight = keep * weight + 1;
-    out.push_back({p.x, sum / weight});
+  const size_t n = series.size(), count = std::min(n, most);
+  std::vector<double> window;
+  for (size_t k = 0; k < count; ++k) {
+    const size_t i = count > 1 ? k * (n - 1) / (count - 1) : 0;
+    const size_t from = i - std::min(half_window, i);
+    // Near the beginning the window is narrow on both sides: there the values change fastest.
+    const size_t to = std::min(n, i + std::min(half_window, i) + 1);
+    window.clear();
+    for (size_t j = from; j < to; ++j) window.push_back(series[j].y);
+    std::sort(window.begin(), window.end());
+    const size_t skip = window.size() / 4;
+    double sum = 0;
+    for (size_t j = skip; j < window.size() - skip; ++j) sum += window[j];
+    out.push_back({series[i].x, sum / static_cast<double>(window.size() - 2 * skip)});
   }
   return out;
+}
+
+double mean_of_last(const Series& series, size_t count) {
+  if (series.empty()) return 0;
+  double sum = 0;
+  count = std::min(count, series.size());
+  for (size_t i = series.size() - count; i < series.size(); ++i) sum += series[i].y;
+  return sum / static_cast<double>(count);
 }
 
 double median_of(const Series& series) {

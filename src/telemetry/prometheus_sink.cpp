@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 
 #include "echelon/base/file.h"
@@ -79,8 +80,9 @@ class PrometheusSink : public MetricSink {
 
   /// Complete at every instant, but not synced: the file means nothing after a crash.
   void replace(const std::string& text) {
-    const fs::path path = folder_ / (run_.run + ".prom");
-    const fs::path temporary = folder_ / (run_.run + ".prom.tmp");
+    std::string name = run_.run + ".prom";
+    std::replace(name.begin(), name.end(), '/', '-');
+    const fs::path path = folder_ / name, temporary = folder_ / (name + ".tmp");
     OutputFile file(temporary, OutputFile::Mode::truncate);
     file.write(text);
     file.close();

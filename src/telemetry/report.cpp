@@ -43,7 +43,7 @@ std::vector<Chart> small_charts(const History& history) {
   add("Learning rate", "lr", Unit::rate, true, false, false);
   add("Gradient norm", "grad_norm", Unit::plain, true, true, true);
   add("Memory", "memory_bytes", Unit::bytes, true, false, false);
-  add("Step time", "step_seconds", Unit::plain, true, true, true);
+  add("Step time", "step_seconds", Unit::seconds, true, true, true);
   // With an even number the grid has no gap; throughput says the same as step time.
   if (charts.size() % 2 == 1 && charts.back().title == "Step time") charts.pop_back();
   return charts;
@@ -101,8 +101,8 @@ std::vector<Highlight> highlights_of(const History& history) {
   const Series& loss = history.of("loss");
   const Series& val = history.of("val_loss");
   if (!loss.empty())
-    out.push_back({"training loss", fmt::format("{:.4f}", smoothed(loss, 20).back().y),
-                   fmt::format("from {:.2f}, mean of about 20 steps", loss.front().y)});
+    out.push_back({"training loss", fmt::format("{:.4f}", mean_of_last(loss, 20)),
+                   fmt::format("mean of the last 20 steps; began at {:.2f}", loss.front().y)});
   if (!val.empty()) {
     const Point best = *std::min_element(val.begin(), val.end(),
                                          [](const Point& a, const Point& b) { return a.y < b.y; });
@@ -116,7 +116,7 @@ std::vector<Highlight> highlights_of(const History& history) {
                    tokens.empty() ? "" : text::count(tokens.back().y) + " tokens"});
   }
   if (const Series& speed = history.of("tokens_per_second"); !speed.empty())
-    out.push_back({"tokens per second", text::count(median_of(speed)), "median"});
+    out.push_back({"tokens/s", text::count(median_of(speed)), "median"});
   if (const Series& mfu = history.of("mfu"); !mfu.empty())
     out.push_back({"of peak FLOPs", fmt::format("{:.1f} %", 100 * median_of(mfu)), "median MFU"});
   if (const Series& seconds = history.of("step_seconds"); !seconds.empty()) {

@@ -7,7 +7,7 @@
 
 namespace echelon::telemetry {
 
-enum class Unit { plain, tokens_per_second, percent, bytes, rate };
+enum class Unit { plain, tokens_per_second, percent, bytes, seconds, rate };
 
 struct Curve {
   std::string name;    ///< in the legend
@@ -26,7 +26,7 @@ struct Chart {
   int width = 480, height = 240;
 };
 
-/// Raw values faint, a moving average over them; only raw when there are few.
+/// Raw values faint, their trend over them; only the values when there are few.
 std::vector<Curve> with_trend(const std::string& name, const Series& series, int color);
 
 /// An <svg> element to put into a page that has chart_style() in a style element.

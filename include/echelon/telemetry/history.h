@@ -30,8 +30,10 @@ class History {
 /// At most `most` points: first, last, and the smallest and largest of every bucket of neighbours,
 /// so that spikes stay visible. Order is kept.
 Series thinned(const Series& series, size_t most = 2000);
-/// Exponential moving average over about `window` points, corrected for its start.
-Series smoothed(const Series& series, double window);
+/// At most `most` points of the course behind the noise: the mean of the middle half of the values
+/// in a centred window (no lag, untouched by single spikes).
+Series trend(const Series& series, size_t half_window, size_t most = 1000);
+double mean_of_last(const Series& series, size_t count);
 double median_of(const Series& series);
 /// 1, 2 or 5 times a power of ten, so that `range` holds at most `most` steps of it.
 double nice_step(double range, int most);

@@ -174,15 +174,20 @@ TEST_CASE("axis steps are 1, 2 or 5 and few", "[telemetry]") {
     }
 }
 
-TEST_CASE("smoothing keeps a constant and follows from the first value", "[telemetry]") {
-  Series constant, ramp;
-  for (int i = 0; i < 50; ++i) {
-    constant.push_back({double(i), 4.0});
-    ramp.push_back({double(i), double(i)});
-  }
-  for (const Point& p : smoothed(constant, 10)) CHECK(p.y == Approx(4.0));
-  CHECK(smoothed(ramp, 10).front().y == 0);
-  CHECK(smoothed(ramp, 10).back().y == Approx(40).margin(1));  // lags by the window
+TEST_CASE("the trend has no lag and passes over spikes", "[telemetry]") {
+  Series ramp;
+  for (int i = 0; i < 500; ++i) ramp.push_back({double(i), double(i)});
+  for (const Point& p : trend(ramp, 20, 100))
+    CHECK(std::abs(p.y - p.x) <= 10);  // end: half a window
+  CHECK(trend(ramp, 20, 100)[50].y == Approx(trend(ramp, 20, 100)[50].x));
+  Series spiky(300, Point{0, 4.0});
+  for (size_t i = 0; i < spiky.size(); ++i) spiky[i].x = static_cast<double>(i);
+  spiky[100].y = spiky[200].y = 1e6;
+  for (const Point& p : trend(spiky, 10)) CHECK(p.y == Approx(4.0));
+  CHECK(trend(spiky, 10, 50).size() == 50);
+  CHECK(trend({}, 10).empty());
+  CHECK(mean_of_last(ramp, 3) == Approx(498));
+  CHECK(mean_of_last(ramp, 9999) == Approx(249.5));
 }
 
 TEST_CASE("history reads back metric lines and passes over what is torn", "[telemetry]") {
