@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
 
 namespace kernels::cpu {
@@ -43,6 +44,31 @@ void fill(float value, float* dst, int64_t n) {
   });
 }
 
+namespace {
+
+typedef double Doubles __attribute__((vector_size(64)));
+
+/// Four independent sums of eight doubles, so that additions need not wait for each other.
+double squares_of(const float* x, int64_t n) {
+  Doubles sum[4] = {};
+  int64_t i = 0;
+  for (; i + 32 <= n; i += 32)
+    for (int part = 0; part < 4; ++part) {
+      typedef float Eight __attribute__((vector_size(32)));
+      Eight narrow;
+      std::memcpy(&narrow, x + i + 8 * part, sizeof narrow);
+      const Doubles wide = __builtin_convertvector(narrow, Doubles);
+      sum[part] += wide * wide;
+    }
+  const Doubles all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  double total = 0.0;
+  for (int lane = 0; lane < 8; ++lane) total += all[lane];
+  for (; i < n; ++i) total += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  return total;
+}
+
+}  // namespace
+
 double sum_of_squares(const float* x, int64_t n) {
   // One partial sum per block of fixed size, added in order: the same for any number of threads.
   constexpr int64_t kBlock = 1 << 14;
@@ -52,11 +78,7 @@ double sum_of_squares(const float* x, int64_t n) {
   parallel_ranges(blocks, 8, [=](int64_t from, int64_t to) {
     for (int64_t b = from; b < to; ++b) {
       const int64_t end = (b + 1) * kBlock < n ? (b + 1) * kBlock : n;
-      double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-      for (int64_t i = b * kBlock; i < end; ++i)
-        sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-      sums[b] = sum;
+      sums[b] = squares_of(x + b * kBlock, end - b * kBlock);
     }
   });
   double total = 0.0;
@@ -90,6 +112,33 @@ void cast_as(const void* src, void* dst, int64_t n) {
     for (int64_t i = from; i < to; ++i) store(load(s[i]), d[i]);
   });
 }
+
+#if defined(__AVX512F__)
+// The compiler's own conversion of _Float16 works on one element at a time.
+template <>
+void cast_as<float, _Float16>(const void* src, void* dst, int64_t n) {
+  const float* s = static_cast<const float*>(src);
+  char* d = static_cast<char*>(dst);
+  parallel_ranges(n, kGrain, [=](int64_t from, int64_t to) {
+    for_lanes(from, to, [=](int64_t i, int64_t count) {
+      const __m256i half = _mm512_maskz_cvtps_ph(0xFFFF, load_up_to(s + i, count), 0);
+      std::memcpy(d + 2 * i, &half, static_cast<size_t>(2 * count));
+    });
+  });
+}
+template <>
+void cast_as<_Float16, float>(const void* src, void* dst, int64_t n) {
+  const char* s = static_cast<const char*>(src);
+  float* d = static_cast<float*>(dst);
+  parallel_ranges(n, kGrain, [=](int64_t from, int64_t to) {
+    for_lanes(from, to, [=](int64_t i, int64_t count) {
+      __m256i half = _mm256_setzero_si256();
+      std::memcpy(&half, s + 2 * i, static_cast<size_t>(2 * count));
+      store_up_to(d + i, _mm512_maskz_cvtph_ps(0xFFFF, half), count);
+    });
+  });
+}
+#endif
 
 template <class From>
 void cast_from(const void* src, Float to, void* dst, int64_t n) {

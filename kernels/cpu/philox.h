@@ -27,14 +27,4 @@ inline void philox_block(PhiloxKey key, uint64_t index, uint32_t* words) {
 /// 24-bit uniform in [0, 1).
 inline float uniform_of(uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
 
-/// Words of the `count` consecutive elements from `element` on.
-inline void philox_words(PhiloxKey key, uint64_t element, int64_t count, uint32_t* words) {
-  uint32_t block[4];
-  for (int64_t i = 0; i < count;) {
-    const uint64_t at = element + static_cast<uint64_t>(i);
-    philox_block(key, at / 4, block);
-    for (uint64_t lane = at % 4; lane < 4 && i < count; ++lane, ++i) words[i] = block[lane];
-  }
-}
-
 }  // namespace kernels::cpu

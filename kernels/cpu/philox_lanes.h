@@ -40,4 +40,36 @@ inline void philox_lanes(PhiloxKey key, WordLanes low, WordLanes high, WordLanes
   words[0] = c0, words[1] = c1, words[2] = c2, words[3] = c3;
 }
 
+/// Words of the 64 elements 4*block .. 4*block + 63; block + 16 must not carry into its high half.
+inline void philox_run(PhiloxKey key, uint64_t block, uint32_t* out) {
+  WordLanes w[4];
+  philox_lanes(key, WordLanes(kLaneIndex) + static_cast<uint32_t>(block),
+               WordLanes{} + static_cast<uint32_t>(block >> 32), w);
+  // Lane by lane instead of word by word: interleave words 0 with 2 and 1 with 3, then both.
+  const WordLanes low = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23}, high = low + 8u;
+  const WordLanes even_low = __builtin_shuffle(w[0], w[2], low);
+  const WordLanes even_high = __builtin_shuffle(w[0], w[2], high);
+  const WordLanes odd_low = __builtin_shuffle(w[1], w[3], low);
+  const WordLanes odd_high = __builtin_shuffle(w[1], w[3], high);
+  const WordLanes runs[4] = {
+      __builtin_shuffle(even_low, odd_low, low), __builtin_shuffle(even_low, odd_low, high),
+      __builtin_shuffle(even_high, odd_high, low), __builtin_shuffle(even_high, odd_high, high)};
+  std::memcpy(out, runs, sizeof runs);
+}
+
+/// Words of the `count` consecutive elements from `element` on.
+inline void philox_words(PhiloxKey key, uint64_t element, int64_t count, uint32_t* words) {
+  uint32_t block[4];
+  for (int64_t i = 0; i < count;) {
+    const uint64_t at = element + static_cast<uint64_t>(i);
+    if (at % 4 == 0 && count - i >= 64 && ((at / 4) & 0xFFFFFFFF) < 0xFFFFFFF0) {
+      philox_run(key, at / 4, words + i);
+      i += 64;
+      continue;
+    }
+    philox_block(key, at / 4, block);
+    for (uint64_t lane = at % 4; lane < 4 && i < count; ++lane, ++i) words[i] = block[lane];
+  }
+}
+
 }  // namespace kernels::cpu

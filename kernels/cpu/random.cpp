@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/philox_lanes.h"
 
 namespace kernels::cpu {
 namespace {
