@@ -171,9 +171,9 @@ std::string draw_grid(const Axis& x, const Axis& y, double factor, const Chart& 
           fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
                       at, bottom + 17, step_number(v));
   }
-  return out +
-         fmt::format("<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">step{}</text>",
-                     right, bottom + 17, named ? " " + step_number(final) : "");
+  return out + fmt::format("<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+                           right, bottom + 17,
+                           named ? fmt::format("step {}", step_number(final)) : "step");
 }
 
 /// Names from right to left above the plot; a single curve needs none.
