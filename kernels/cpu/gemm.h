@@ -19,7 +19,7 @@ struct GemmOperand {
 
 /// c[m,n] = or += a[m,k] b[k,n] (+ bias[n]). c and row_sums overlap nothing else.
 struct Gemm {
-  int64_t m = 0, n = 0, k = 0;
+  int64_t m = 0, n = 0, k = 0;  ///< where one is 0, nothing is written
   GemmOperand a{}, b{};
   float* c = nullptr;
   int64_t c_stride = 0;
@@ -28,8 +28,8 @@ struct Gemm {
   float* row_sums = nullptr;    ///< row_sums[m] += sum over k of a[m,k], where not null
 };
 
-/// Bytes of scratch `gemm` needs for this problem with any number of threads.
-size_t gemm_scratch_bytes(const Gemm& problem);
+/// Bytes of scratch `gemm` needs for this problem and number of threads: under 1 MB a thread.
+size_t gemm_scratch_bytes(const Gemm& problem, int threads);
 /// Uses up to `threads` OpenMP threads. The result, to the bit, does not depend on their number.
 /// `scratch` is aligned to 64 bytes and used by this call alone.
 void gemm(const Gemm& problem, float* scratch, int threads);

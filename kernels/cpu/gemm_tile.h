@@ -9,6 +9,7 @@ namespace kernels::cpu {
 
 inline constexpr int kTileRows = simd::kTileRows;
 inline constexpr int kTileColumns = simd::kTileVecs * simd::kLanes;
+inline constexpr int kStepsAhead = 8;  // b streams from the second-level cache
 
 struct TileArgs {
   const float* a;  ///< packed: kTileRows values per step
@@ -16,9 +17,11 @@ struct TileArgs {
   int64_t depth;
   float* c;
   int64_t c_stride;
-  int last_lanes;     ///< columns in the last vector, 1 to kLanes
-  bool accumulate;    ///< c += sums, else c = sums
-  const float* bias;  ///< added as well where not null
+  int last_lanes;      ///< columns in the last vector, 1 to kLanes
+  bool accumulate;     ///< c += sums, else c = sums
+  const float* bias;   ///< added as well where not null
+  const char* ahead;   ///< fetched into the second-level cache on the way, a line per step
+  int64_t ahead_step;  ///< bytes
 };
 
 template <int kRows, int kVecs>
@@ -44,15 +47,19 @@ void run_tile(const TileArgs& t) {
   simd::Vec sum[kRows][kVecs];
   for (int i = 0; i < kRows; ++i) {
     for (int j = 0; j < kVecs; ++j) sum[i][j] = simd::zero();
-    __builtin_prefetch(t.c + i * t.c_stride, 1);
-    __builtin_prefetch(t.c + i * t.c_stride + (kVecs - 1) * simd::kLanes, 1);
   }
   const float* a = t.a;
   const float* b = t.b;
+  const char* ahead = t.ahead;
   for (int64_t k = 0; k < t.depth; ++k, a += kTileRows, b += kTileColumns) {
+    __builtin_prefetch(ahead, 0, 2);
+    ahead += t.ahead_step;
     simd::Vec column[kVecs];
 #pragma GCC unroll 8
-    for (int j = 0; j < kVecs; ++j) column[j] = simd::load(b + j * simd::kLanes);
+    for (int j = 0; j < kVecs; ++j) {
+      column[j] = simd::load(b + j * simd::kLanes);
+      __builtin_prefetch(b + j * simd::kLanes + kStepsAhead * kTileColumns);
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
       const simd::Vec row = simd::broadcast(a[i]);

@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
   if (argc > 1) s.threads = std::atoi(argv[1]);
   if (argc > 2) s.rounds = std::atoi(argv[2]);
   if (argc > 3) s.peak_seconds = std::atof(argv[3]);
-  ops::set_cpu_threads(s.threads);
+  ops::use_threads(s.threads);
   const auto allocator = make_cpu_allocator();
   const auto stream = make_inline_stream();
   fmt::print(

@@ -23,11 +23,13 @@ struct Release {
   void operator()(float* p) const { ::operator delete[](p, std::align_val_t{64}); }
 };
 
-// About a megabyte, which malloc keeps at hand: no new pages after the first calls.
+// Under a megabyte a thread, which malloc keeps at hand: no new pages after the first calls.
 void run(const k::Gemm& gemm) {
+  const int threads = k::max_threads();
+  const size_t bytes = k::gemm_scratch_bytes(gemm, threads);
   const std::unique_ptr<float, Release> scratch(
-      static_cast<float*>(::operator new[](k::gemm_scratch_bytes(gemm), std::align_val_t{64})));
-  k::gemm(gemm, scratch.get(), k::max_threads());
+      static_cast<float*>(::operator new[](bytes, std::align_val_t{64})));
+  k::gemm(gemm, scratch.get(), threads);
 }
 
 void linear_forward(const Tensor& x, const Tensor& w, const Tensor* bias, Tensor& y,
