@@ -38,14 +38,19 @@ double normal_of(uint32_t first, uint32_t second, bool sine) {
 }  // namespace
 
 void dropout(float* x, float p, PhiloxKey key, const Part& part) {
-  const float kept = 1.0f / (1.0f - p);
+  const Lanes kept = broadcast(1.0f / (1.0f - p));
+  // uniform >= p for a uniform of 24 bits, in integers.
+  const auto threshold = static_cast<uint32_t>(std::ceil(static_cast<double>(p) * 0x1p24));
   for_chunks(part, [&](int64_t offset, uint64_t element, int64_t count) {
-    uint32_t words[kChunk];
+    alignas(64) uint32_t words[kChunk];
     philox_words(key, element, count, words);
-    float* chunk = x + offset;
-#pragma omp simd
-    for (int64_t i = 0; i < count; ++i)
-      chunk[i] = uniform_of(words[i]) >= p ? chunk[i] * kept : 0.0f;
+    for_lanes(0, count, [&](int64_t i, int64_t lanes) {
+      WordLanes word;
+      std::memcpy(&word, words + i, sizeof word);
+      float* at = x + offset + i;
+      store_up_to(at, select((word >> 8) >= threshold, load_up_to(at, lanes) * kept, Lanes{}),
+                  lanes);
+    });
   });
 }
 
