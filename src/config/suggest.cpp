@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
 
 #include "echelon/base/text.h"
 #include "src/config/other_tools.h"
@@ -56,16 +57,17 @@ std::string suggestion(const std::string& path, const Settings& settings) {
   const std::string_view last = last_part(path);
   if (auto same = same_last_part(last, settings)) return did_you_mean(*same);
   const int limit = std::max(2, static_cast<int>(last.size()) / 4);
-  int least = limit + 1;
-  std::string best;
+  // Among equals the nearest as a whole: a typo rarely changes the section.
+  std::tuple<int, int, std::string> best = {limit + 1, 0, ""};
   const auto consider = [&](const std::string& known) {
-    const int d =
-        std::min(text::edit_distance(path, known), text::edit_distance(last, last_part(known)));
-    if (d < least || (d == least && d <= limit && known < best)) least = d, best = known;
+    const int whole = text::edit_distance(path, known);
+    const int part = text::edit_distance(last, last_part(known));
+    best = std::min(best, {std::min(whole, part), whole, known});
   };
   for (const Setting& s : settings.items) consider(s.key.path);
   for (const Section& s : settings.sections) consider(s.path);
-  return best.empty() ? "" : did_you_mean(best);
+  const std::string& name = std::get<2>(best);
+  return name.empty() ? "" : did_you_mean(name);
 }
 
 }  // namespace echelon::config

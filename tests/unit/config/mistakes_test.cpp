@@ -129,6 +129,26 @@ TEST_CASE("suggestions: other tools' names first, then the same last part, then 
              Contains("write 'model:' and the rest below"));
 }
 
+namespace {
+struct Kinded {
+  std::string type = "x";
+  void fields(Fields& f) { f.text("type", type, "Kind."); }
+};
+struct TwoKinds {
+  Kinded data, optimizer;
+  void fields(Fields& f) {
+    f.group("data", data, "");
+    f.group("optimizer", optimizer, "");
+  }
+};
+}  // namespace
+
+TEST_CASE("among equally near names the one of the same section is suggested", "[config]") {
+  const Settings s = settings_of(TwoKinds{});
+  CHECK(suggestion("optimizer.types", s) == "did you mean 'optimizer.type'?");
+  CHECK(suggestion("data.types", s) == "did you mean 'data.type'?");
+}
+
 TEST_CASE("other tools' names are unique and lead somewhere", "[config]") {
   std::set<std::string_view> seen;
   for (const ForeignName& entry : foreign_names()) {
