@@ -123,6 +123,10 @@ std::optional<RunStatus> read_status(const fs::path& folder) {
   }
 }
 
+void write_rank_status(const fs::path& folder, int rank, const RunStatus& status) {
+  write_file_atomically(folder / fmt::format("status.rank{}.json", rank), to_json(status));
+}
+
 RunDirectory::RunDirectory(const fs::path& folder, double wait_seconds) : folder_(folder) {
   std::error_code error;
   fs::create_directories(folder_, error);

@@ -23,6 +23,9 @@ std::string to_json(const RunStatus& status);
 /// Nothing when there is no readable status.
 std::optional<RunStatus> read_status(const std::filesystem::path& folder);
 
+/// status.rank<R>.json: how one rank ended, where launchers lose exit codes. Throws Error(storage).
+void write_rank_status(const std::filesystem::path& folder, int rank, const RunStatus& status);
+
 /// A run directory in use by this process. The lock goes when the object (or the process) does.
 class RunDirectory {
  public:
