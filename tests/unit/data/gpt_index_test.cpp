@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <numeric>
 
 #include "data_support.h"
 #include "echelon/data/gpt_index.h"
+#include "src/data/sample_source.h"
 
 using namespace echelon;
 using namespace echelon::data;
@@ -96,4 +98,28 @@ TEST_CASE("fault_D4_D10 a range without tokens, or shorter than one sample, is r
   CHECK(build_gpt_index(*file, {{0, 3}, 2, std::nullopt}).shuffle.size() == 1);
   CHECK(build_gpt_index(*file, {{0, 3}, 7, 4}).shuffle.size() >=
         4);  // several epochs make one sample
+}
+
+TEST_CASE("The Feistel order is a permutation that depends on seed and stream", "[data]") {
+  for (const uint64_t n :
+       {uint64_t{1}, uint64_t{2}, uint64_t{3}, uint64_t{64}, uint64_t{65}, uint64_t{5000}}) {
+    std::vector<uint64_t> order(n);
+    for (uint64_t k = 0; k < n; ++k) order[k] = feistel(k, n, 7, 1);
+    auto sorted = order;
+    std::sort(sorted.begin(), sorted.end());
+    for (uint64_t k = 0; k < n; ++k) REQUIRE(sorted[k] == k);
+    if (n < 5000) continue;
+    uint64_t same_seed = 0, same_stream = 0, fixed = 0, ascents = 0;
+    for (uint64_t k = 0; k < n; ++k) {
+      same_seed += feistel(k, n, 8, 1) == order[k];
+      same_stream += feistel(k, n, 7, 2) == order[k];
+      fixed += order[k] == k;
+      ascents += k > 0 && order[k] > order[k - 1];
+    }
+    CHECK(same_seed < 10);  // about one is expected of independent permutations
+    CHECK(same_stream < 10);
+    CHECK(fixed < 10);
+    CHECK(std::abs(static_cast<double>(ascents) - 2500) < 100);  // standard deviation 20
+  }
+  CHECK(feistel((uint64_t{1} << 40) - 5, uint64_t{1} << 40, 1, 2) < uint64_t{1} << 40);
 }
