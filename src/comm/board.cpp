@@ -1,10 +1,17 @@
 #include "src/comm/board.h"
 
+#include <emmintrin.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <chrono>
+#include <climits>
+#include <ctime>
 #include <new>
 
 #include "echelon/base/text.h"
-#include "src/comm/backoff.h"
 
 namespace echelon::comm {
 
@@ -24,6 +31,7 @@ Meeting::Meeting(Board* board, int rank, int size, std::string group, std::vecto
       rule_(std::move(rule)) {}
 
 void Meeting::open(const Posted& mine) {
+  if (rule_.together) rule_.look();
   mine_ = mine;
   opened_ = phase_ + 1;
   board_->seats()[rank_].posted[opened_ % 2] = mine;
@@ -42,26 +50,56 @@ void Meeting::close() { arrive_and_wait(Patience::patient); }
 // A rank can be one phase ahead at most: it needs this rank's next arrival to get further. That is
 // why two slots per seat are enough, and why equal-or-later means arrived.
 void Meeting::arrive_and_wait(Patience patience) {
-  using Clock = std::chrono::steady_clock;
   const bool together = patience == Patience::together;
-  ++phase_;
-  board_->seats()[rank_].phase.store(phase_, std::memory_order_release);
-  Backoff backoff(rule_.spins);
-  Clock::time_point begin{};
-  int turns = 0;
-  for (int r = 0; r < size_; ++r) {
-    const auto& seat = board_->seats()[r].phase;
-    while (seat.load(std::memory_order_acquire) < phase_) {
-      backoff.pause();
-      if (!backoff.slow() || ++turns % 16 != 0) continue;  // looking costs system calls
-      const auto now = Clock::now();
-      if (begin == Clock::time_point{}) begin = now;
-      look_around(patience, std::chrono::duration<double>(now - begin).count());
-    }
-  }
+  arrive();
+  for (int r = 0; r < size_; ++r)
+    if (r != rank_) wait_for(r, patience);
   if (!together || decide(true)) return;
   rule_.look();
   fail(ExitCode::communication, "P18", "group {}: another rank is stopping", group_);
+}
+
+namespace {
+
+// The lower half of the counter (little-endian) is the word the kernel compares.
+uint32_t* futex_word(std::atomic<uint64_t>& phase) { return reinterpret_cast<uint32_t*>(&phase); }
+
+void sleep_on(std::atomic<uint64_t>& phase, uint64_t seen, int milliseconds) {
+  const timespec limit{0, milliseconds * 1000000L};
+  ::syscall(SYS_futex, futex_word(phase), FUTEX_WAIT, static_cast<uint32_t>(seen), &limit, nullptr,
+            0);
+}
+
+}  // namespace
+
+void Meeting::arrive() {
+  Seat& seat = board_->seats()[rank_];
+  seat.phase.store(++phase_);  // sequentially consistent, as the sleepers' count: no lost wake-up
+  if (seat.sleepers.load() > 0)
+    ::syscall(SYS_futex, futex_word(seat.phase), FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+}
+
+void Meeting::wait_for(int rank, Patience& patience) {
+  Seat& seat = board_->seats()[rank];
+  const int spins = rule_.crowded ? 5 : 50, yields = rule_.crowded ? 5 : 100;
+  for (int i = 0; i < spins; ++i) {
+    if (seat.phase.load(std::memory_order_acquire) >= phase_) return;
+    _mm_pause();
+  }
+  for (int i = 0; i < yields; ++i) {
+    if (seat.phase.load(std::memory_order_acquire) >= phase_) return;
+    ::sched_yield();
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  for (int naps = 1;; ++naps) {
+    seat.sleepers.fetch_add(1);
+    const uint64_t seen = seat.phase.load();
+    if (seen < phase_) sleep_on(seat.phase, seen, std::min(naps, 20));
+    seat.sleepers.fetch_sub(1);
+    if (seat.phase.load(std::memory_order_acquire) >= phase_) return;
+    look_around(patience,
+                std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
 }
 
 void Meeting::look_around(Patience& patience, double waited) {

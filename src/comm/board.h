@@ -12,8 +12,9 @@
 namespace echelon::comm {
 
 struct alignas(128) Seat {
-  std::atomic<uint64_t> phase{0};  ///< how often this rank has arrived
-  Posted posted[2];                ///< by parity of the phase
+  std::atomic<uint64_t> phase{0};     ///< how often this rank has arrived
+  std::atomic<uint32_t> sleepers{0};  ///< ranks in the kernel until this one arrives
+  Posted posted[2];                   ///< by parity of the phase
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 
@@ -33,7 +34,7 @@ struct alignas(128) Board {
 
 /// How a wait ends early.
 struct WaitRule {
-  int spins = 50;
+  bool crowded = false;  ///< more ranks than cores: do not spin
   /// Called now and then while waiting; throws when the job is ending.
   std::function<void()> look;
   double stuck_seconds = 1e30;  ///< then Error(watchdog)
@@ -61,6 +62,8 @@ class Meeting {
  private:
   enum class Patience { impatient, together, patient };
   void arrive_and_wait(Patience patience);
+  void arrive();
+  void wait_for(int rank, Patience& patience);
   void look_around(Patience& patience, double waited);
   /// Agrees with the other ranks on whether this phase goes on; false: it stops.
   bool decide(bool go);

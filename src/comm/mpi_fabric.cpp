@@ -162,7 +162,7 @@ WaitRule MpiFabric::rule() const {
   const int mine = hosts_[static_cast<size_t>(rank_)];
   for (const int h : job_->host_of) on_host += h == mine;
   WaitRule rule;
-  rule.spins = on_host > usable_cores() ? 5 : 50;
+  rule.crowded = on_host > usable_cores();
   rule.look = [this] { look_at_peers(); };
   return rule;
 }

@@ -28,7 +28,7 @@ MpiComm::~MpiComm() {
 void mpi_wait(std::vector<MPI_Request>& requests, std::vector<MPI_Status>* statuses) {
   if (requests.empty()) return;
   if (statuses) statuses->resize(requests.size());
-  Backoff backoff(200);  // each turn also lets MPI make progress
+  Backoff backoff;  // each turn also lets MPI make progress
   for (;;) {
     int done = 0;
     ECH_MPI(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done,

@@ -142,7 +142,7 @@ class ThreadFabric final : public Fabric {
   }
   WaitRule rule() {
     const bool crowded = static_cast<int>(group_->size()) > usable_cores();
-    return {crowded ? 5 : 50, [job = group_->job] { job->look(); }, group_->job->stuck_seconds(),
+    return {crowded, [job = group_->job] { job->look(); }, group_->job->stuck_seconds(),
             [this](const std::string& m) { give_up(m); }, true};
   }
 
