@@ -1,6 +1,7 @@
 // Every layer alone: gradients of its input and of its parameters by central differences.
 #include <catch2/catch.hpp>
 
+#include "echelon/ops/threads.h"
 #include "tests/gradcheck/check.h"
 #include "tests/unit/nn/rig.h"
 
@@ -14,6 +15,7 @@ namespace {
 struct Bench {
   Bench(const ModelConfig& m, std::unique_ptr<Layer> tested, int64_t inputs, int64_t outputs)
       : layer(std::move(tested)) {
+    ops::use_threads(1);
     layer->parameters(parameters);
     allocate_parameters(parameters, DType::f32, true, *memory);
     initialize(parameters, m, 5, *stream);

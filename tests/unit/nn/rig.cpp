@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "echelon/ops/cross_entropy.h"
+#include "echelon/ops/threads.h"
 
 namespace echelon::nn::test {
 
@@ -12,6 +13,7 @@ Rig::Rig(const ModelConfig& model, comm::Communicator& tp, bool sequence_paralle
 Rig::Rig(const ModelConfig& model, comm::Communicator& tp, bool sequence_parallel,
          const StageRange& range)
     : stage(model, range, tp, sequence_parallel), parameters(stage.parameters()) {
+  ops::use_threads(1);  // the models are tiny
   allocate_parameters(parameters, DType::f32, true, *memory);
   initialize(parameters, model, 1234, *stream);
 }
