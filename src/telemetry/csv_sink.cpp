@@ -45,17 +45,34 @@ std::string csv_row(const std::vector<std::string>& columns, const Record& recor
 
 namespace {
 
+constexpr const char* kKnown[] = {"step",
+                                  "loss",
+                                  "lr",
+                                  "grad_norm",
+                                  "tokens",
+                                  "step_seconds",
+                                  "data_seconds",
+                                  "tokens_per_second",
+                                  "mfu",
+                                  "memory_bytes",
+                                  "skipped_steps",
+                                  "val_loss",
+                                  "val_perplexity",
+                                  "val_bits_per_byte",
+                                  "checkpoint_step",
+                                  "checkpoint_seconds"};
+
 /// Columns stay as they are for a whole file; a key nobody announced starts the next one.
 class CsvSink : public MetricSink {
  public:
   void start(const RunStart& run) override {
     run_ = run;
-    columns_ = {"step",   "loss",         "val_loss",          "lr",  "grad_norm",
-                "tokens", "step_seconds", "tokens_per_second", "mfu", "memory_bytes"};
-    if (run.first_step == 0)
-      for (int n = 1; fs::remove(path(n)); ++n) {
-      }
-    open();
+    columns_.assign(std::begin(kKnown), std::end(kKnown));
+    for (int n = 1; fs::exists(path(n)); ++n)
+      if (run.first_step == 0)
+        fs::remove(path(n));
+      else
+        cut_rows(path(n));
   }
   void step(const Record& record) override {
     bool grown = false;
@@ -64,40 +81,39 @@ class CsvSink : public MetricSink {
         columns_.push_back(key);
         grown = true;
       }
-    if (grown) open();
+    if (grown || !file_) open();
     file_->write(csv_row(columns_, record));
   }
-  void finish(const RunEnd&) override { file_->close(); }
+  void finish(const RunEnd&) override {
+    if (file_) file_->close();
+  }
 
  private:
   fs::path path(int n) const {
     return run_.folder / (n == 1 ? "metrics.csv" : fmt::format("metrics.{}.csv", n));
   }
 
-  /// Continues the first file with these columns, or begins a new one.
+  /// Continues the file with these columns, or begins a new one.
   void open() {
     file_.reset();
     for (int n = 1;; ++n) {
-      if (!fs::exists(path(n))) {
-        file_.emplace(path(n), OutputFile::Mode::append);
-        return file_->write(csv_line(columns_));
-      }
-      if (cut_rows(path(n))) {
-        file_.emplace(path(n), OutputFile::Mode::append);
-        return;
-      }
+      std::error_code absent;
+      const bool fresh = !fs::exists(path(n)) || fs::file_size(path(n), absent) == 0;
+      std::string header;
+      if (!fresh) std::getline(std::ifstream(path(n), std::ios::binary), header);
+      header += '\n';
+      if (!fresh && header != csv_line(columns_)) continue;
+      file_.emplace(path(n), OutputFile::Mode::append);
+      if (fresh) file_->write(csv_line(columns_));
+      return;
     }
   }
 
-  /// Drops a torn last row and rows of later steps; false when the file has other columns. Rows of
-  /// this attempt are never later than its first step when a file is reopened at start; afterwards
-  /// only new files are opened.
-  bool cut_rows(const fs::path& file) {
+  /// Drops a torn last row (or header) and rows of later steps.
+  void cut_rows(const fs::path& file) {
     std::ifstream in(file, std::ios::binary);
-    std::string line;
-    if (!std::getline(in, line) || line + "\n" != csv_line(columns_)) return false;
-    uintmax_t keep = line.size() + 1;
-    while (std::getline(in, line) && !in.eof()) {
+    uintmax_t keep = 0;
+    for (std::string line; std::getline(in, line) && !in.eof();) {
       int64_t step = 0;
       std::from_chars(line.data(), line.data() + line.size(), step);
       if (step > run_.first_step) break;
@@ -105,7 +121,6 @@ class CsvSink : public MetricSink {
     }
     in.close();
     fs::resize_file(file, keep);
-    return true;
   }
 
   RunStart run_;

@@ -19,9 +19,9 @@ double wall_time() {
 }
 
 std::string tag_of(const std::string& key) {
-  if (key == "val_loss") return "val/loss";
-  for (const char* performance : {"step_seconds", "tokens_per_second", "mfu", "memory_bytes",
-                                  "peak_memory_bytes", "checkpoint_seconds"})
+  if (key.starts_with("val_")) return "val/" + key.substr(4);
+  if (key.ends_with("_seconds")) return "perf/" + key;
+  for (const char* performance : {"tokens_per_second", "mfu", "memory_bytes", "peak_memory_bytes"})
     if (key == performance) return "perf/" + key;
   return "train/" + key;
 }

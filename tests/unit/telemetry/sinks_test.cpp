@@ -181,6 +181,14 @@ TEST_CASE("a column nobody announced starts the next CSV file", "[telemetry]") {
                     b = content(scratch.path() / "metrics.2.csv");
   CHECK(a.find("experts") == std::string::npos);
   CHECK(b.find(",experts_dropped\n2,2.5,") != std::string::npos);
+  // A key of the first step is announced by it; a fresh start leaves nothing of the old files.
+  Metrics again(quiet());
+  again.start(run_in(scratch));
+  again.step(r);
+  again.finish({});
+  CHECK(content(scratch.path() / "metrics.csv").find(",experts_dropped\n2,2.5,") !=
+        std::string::npos);
+  CHECK_FALSE(fs::exists(scratch.path() / "metrics.2.csv"));
 }
 
 TEST_CASE("a resumed run tells TensorBoard to drop later steps", "[telemetry]") {
