@@ -13,7 +13,7 @@ target_link_libraries(test_mpi PRIVATE echelon_test_support echelon_parallel)
 set(mpi_run mpirun --oversubscribe --bind-to none --mca mpi_yield_when_idle 1
             --mca odls_base_sigkill_timeout 0)
 foreach(ranks 1 2 3 4)
-  add_test(NAME "mpi: bodies on ${ranks} ranks" COMMAND ${mpi_run} -np ${ranks} $<TARGET_FILE:test_mpi>)
+  add_test(NAME "mpi: bodies on ${ranks} ranks" COMMAND ${mpi_run} -np ${ranks} $<TARGET_FILE:test_mpi> "~[threads]")
   set_tests_properties("mpi: bodies on ${ranks} ranks" PROPERTIES
     LABELS mpi TIMEOUT 120 PROCESSORS ${ranks}
     ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")

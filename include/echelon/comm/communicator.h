@@ -1,6 +1,6 @@
 #pragma once
 // Collectives and point-to-point messages of one group of ranks. Kinds: self, thread, mpi, fake
-// (src/comm/registry.def), decorated by Logged. The model, the optimizer and the schedules see this
+// (world.h), decorated by Logged. The model, the optimizer and the schedules see this
 // interface alone.
 #include <memory>
 #include <string>
@@ -71,9 +71,9 @@ class Communicator {
   /// Part i of src goes to rank i; part i of dst comes from rank i. src and dst are distinct.
   virtual Pending all_to_all(const Tensor& src, const Tensor& dst, Stream& stream) = 0;
   virtual Pending broadcast(const Tensor& data, int root, Stream& stream) = 0;
-  /// Messages between two ranks arrive in the order sent. Inside group_begin/group_end sends and
-  /// receives start together and may be paired in any order; the Pendings are ready after
-  /// group_end.
+  /// Messages between two ranks arrive in the order sent. A send may block until it is received.
+  /// Inside group_begin/group_end sends and receives start together and may be paired in any order;
+  /// the Pendings are ready after group_end.
   virtual Pending send(const Tensor& data, int peer, Stream& stream) = 0;
   virtual Pending recv(const Tensor& data, int peer, Stream& stream) = 0;
   virtual void group_begin() = 0;

@@ -88,7 +88,8 @@ TEST_CASE("rank and coordinates are inverse, tensor fastest", "[parallel]") {
   CHECK(to_string(coords_of(13, {2, 1, 3, 4})) == "tp1 cp0 dp0 pp2");
 }
 
-TEST_CASE("every mesh of 1 to 8 ranks has the right groups in the right order", "[parallel]") {
+TEST_CASE("every mesh of 1 to 8 ranks has the right groups in the right order",
+          "[parallel][threads]") {
   for (int world = 1; world <= 8; ++world)
     CHECK_NOTHROW(comm::run_thread_ranks(world, [&](Communicator& w) {
       for (const Degrees& d : all_degrees(world)) check_groups(Mesh(d, w), w.rank());
