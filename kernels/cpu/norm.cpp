@@ -3,6 +3,7 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
 
 namespace kernels::cpu {
@@ -35,15 +36,19 @@ void layer_norm_forward(const float* x, const float* gain, const float* bias, fl
     for (int64_t r = from; r < to; ++r) {
       const float* xr = x + r * columns;
       float* yr = y + r * columns;
-      float sum = 0.0f, squares = 0.0f;
-#pragma omp simd reduction(+ : sum)
-      for (int64_t c = 0; c < columns; ++c) sum += xr[c];
-      const float m = sum * inverse;
-#pragma omp simd reduction(+ : squares)
-      for (int64_t c = 0; c < columns; ++c) squares += (xr[c] - m) * (xr[c] - m);
-      const float s = 1.0f / std::sqrt(squares * inverse + eps);
-#pragma omp simd
-      for (int64_t c = 0; c < columns; ++c) yr[c] = (xr[c] - m) * s * gain[c] + bias[c];
+      Lanes sum{}, squares{};
+      for_lanes(0, columns, [&](int64_t c, int64_t n) { sum += load_up_to(xr + c, n); });
+      const float m = sum_of(sum) * inverse;
+      for_lanes(0, columns, [&](int64_t c, int64_t n) {
+        const Lanes off =
+            select(kLaneIndex < static_cast<int32_t>(n), load_up_to(xr + c, n) - m, Lanes{});
+        squares += off * off;
+      });
+      const float s = 1.0f / std::sqrt(sum_of(squares) * inverse + eps);
+      for_lanes(0, columns, [=](int64_t c, int64_t n) {
+        const Lanes hat = (load_up_to(xr + c, n) - m) * s;
+        store_up_to(yr + c, hat * load_up_to(gain + c, n) + load_up_to(bias + c, n), n);
+      });
       mean[r] = m;
       rstd[r] = s;
     }
@@ -64,20 +69,21 @@ void layer_norm_backward(const float* dy, const float* x, const float* gain, con
       float* dgain_block = sums + r / kRowBlock * 2 * columns;
       float* dbias_block = dgain_block + columns;
       const float m = mean[r], s = rstd[r];
-      float sum = 0.0f, dot = 0.0f;
-#pragma omp simd reduction(+ : sum, dot)
-      for (int64_t c = 0; c < columns; ++c) {
-        const float hat = (xr[c] - m) * s, dhat = dyr[c] * gain[c];
-        sum += dhat;
-        dot += dhat * hat;
-        dgain_block[c] += dyr[c] * hat;
-        dbias_block[c] += dyr[c];
-      }
-      sum *= inverse;
-      dot *= inverse;
-#pragma omp simd
-      for (int64_t c = 0; c < columns; ++c)
-        dxr[c] = s * (dyr[c] * gain[c] - sum - (xr[c] - m) * s * dot);
+      Lanes sum_lanes{}, dot_lanes{};
+      for_lanes(0, columns, [&](int64_t c, int64_t n) {
+        const Lanes d = load_up_to(dyr + c, n), hat = (load_up_to(xr + c, n) - m) * s;
+        const Lanes dhat = d * load_up_to(gain + c, n);  // 0 in the lanes beyond the row
+        sum_lanes += dhat;
+        dot_lanes += dhat * hat;
+        store_up_to(dgain_block + c, load_up_to(dgain_block + c, n) + d * hat, n);
+        store_up_to(dbias_block + c, load_up_to(dbias_block + c, n) + d, n);
+      });
+      const float sum = sum_of(sum_lanes) * inverse, dot = sum_of(dot_lanes) * inverse;
+      for_lanes(0, columns, [=](int64_t c, int64_t n) {
+        const Lanes hat = (load_up_to(xr + c, n) - m) * s;
+        const Lanes dhat = load_up_to(dyr + c, n) * load_up_to(gain + c, n);
+        store_up_to(dxr + c, s * (dhat - sum - hat * dot), n);
+      });
     }
   });
   add_partials(sums, blocks, 2 * columns, columns, dgain);
@@ -91,12 +97,14 @@ void rms_norm_forward(const float* x, const float* gain, float eps, float* y, fl
     for (int64_t r = from; r < to; ++r) {
       const float* xr = x + r * columns;
       float* yr = y + r * columns;
-      float squares = 0.0f;
-#pragma omp simd reduction(+ : squares)
-      for (int64_t c = 0; c < columns; ++c) squares += xr[c] * xr[c];
-      const float s = 1.0f / std::sqrt(squares * inverse + eps);
-#pragma omp simd
-      for (int64_t c = 0; c < columns; ++c) yr[c] = xr[c] * s * gain[c];
+      Lanes squares{};
+      for_lanes(0, columns, [&](int64_t c, int64_t n) {
+        squares += load_up_to(xr + c, n) * load_up_to(xr + c, n);
+      });
+      const float s = 1.0f / std::sqrt(sum_of(squares) * inverse + eps);
+      for_lanes(0, columns, [=](int64_t c, int64_t n) {
+        store_up_to(yr + c, load_up_to(xr + c, n) * s * load_up_to(gain + c, n), n);
+      });
       rstd[r] = s;
     }
   });
@@ -114,16 +122,17 @@ void rms_norm_backward(const float* dy, const float* x, const float* gain, const
       float* dxr = dx + r * columns;
       float* dgain_block = sums + r / kRowBlock * columns;
       const float s = rstd[r];
-      float dot = 0.0f;
-#pragma omp simd reduction(+ : dot)
-      for (int64_t c = 0; c < columns; ++c) {
-        const float hat = xr[c] * s;
-        dot += dyr[c] * gain[c] * hat;
-        dgain_block[c] += dyr[c] * hat;
-      }
-      dot *= inverse;
-#pragma omp simd
-      for (int64_t c = 0; c < columns; ++c) dxr[c] = s * (dyr[c] * gain[c] - xr[c] * s * dot);
+      Lanes dot_lanes{};
+      for_lanes(0, columns, [&](int64_t c, int64_t n) {
+        const Lanes d = load_up_to(dyr + c, n), hat = load_up_to(xr + c, n) * s;
+        dot_lanes += d * load_up_to(gain + c, n) * hat;
+        store_up_to(dgain_block + c, load_up_to(dgain_block + c, n) + d * hat, n);
+      });
+      const float dot = sum_of(dot_lanes) * inverse;
+      for_lanes(0, columns, [=](int64_t c, int64_t n) {
+        const Lanes dhat = load_up_to(dyr + c, n) * load_up_to(gain + c, n);
+        store_up_to(dxr + c, s * (dhat - load_up_to(xr + c, n) * s * dot), n);
+      });
     }
   });
   add_partials(sums, blocks, columns, columns, dgain);
