@@ -29,20 +29,15 @@ int generate_text(const OpenedRun& opened, const generate::GenerateConfig& confi
   trainer::Trainer model(opened.run.config, world, [](int64_t, int64_t) { return data::Batch{}; });
   model.load_weights(opened.checkpoint);
   auto& parts = model.parts();
-  const auto show = [&](int64_t sample, const std::string& text) {
-    if (world.rank() != 0) return;
-    static_cast<void>(sample);
-    fmt::print("{}", text);
-    std::fflush(stdout);
-  };
-  for (int64_t k = 0; k < config.num_samples; ++k) {
-    auto one = config;
-    one.num_samples = 1;
-    one.seed = config.seed + k;
-    generate::generate(*parts.chunks[0], *opened.tokenizer, one, *parts.stream, *parts.memory,
-                       show);
-    if (world.rank() == 0) fmt::print("\n{}", k + 1 < config.num_samples ? "\n" : "");
-  }
+  int64_t current = 0;
+  generate::generate(*parts.chunks[0], *opened.tokenizer, config, *parts.stream, *parts.memory,
+                     [&](int64_t sample, const std::string& text) {
+                       if (world.rank() != 0) return;
+                       fmt::print("{}{}", sample == current ? "" : "\n\n", text);
+                       std::fflush(stdout);
+                       current = sample;
+                     });
+  if (world.rank() == 0) fmt::print("\n");
   return 0;
 }
 

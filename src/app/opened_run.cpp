@@ -1,8 +1,5 @@
 #include "src/app/opened_run.h"
 
-#include <unistd.h>
-
-#include "echelon/base/file.h"
 #include "echelon/checkpoint/folder.h"
 #include "echelon/config/load.h"
 
@@ -20,24 +17,6 @@ fs::path find_checkpoint(const std::string& path) {
        path);
 }
 
-namespace {
-/// load_tokenizer reads files; the checkpoint carries the text.
-std::unique_ptr<data::Tokenizer> tokenizer_from(const std::string& text) {
-  if (text.empty()) return nullptr;
-  const auto file =
-      fs::temp_directory_path() / fmt::format("echelon-tokenizer-{}.json", ::getpid());
-  write_file_atomically(file, text);
-  try {
-    auto tokenizer = data::load_tokenizer(file);
-    fs::remove(file);
-    return tokenizer;
-  } catch (...) {
-    fs::remove(file);
-    throw;
-  }
-}
-}  // namespace
-
 OpenedRun open_run(const std::string& path, std::vector<std::string> overrides) {
   OpenedRun opened;
   opened.checkpoint = find_checkpoint(path);
@@ -54,7 +33,9 @@ OpenedRun open_run(const std::string& path, std::vector<std::string> overrides) 
   opened.run.config = config::load_text<trainer::RunConfig>(
       manifest.extra.at("config").get<std::string>(),
       (opened.checkpoint / "manifest.json").string(), &opened.run.settings, all);
-  opened.tokenizer = tokenizer_from(manifest.extra.value("tokenizer", ""));
+  if (const auto tokenizer = manifest.extra.value("tokenizer", ""); !tokenizer.empty())
+    opened.tokenizer =
+        data::parse_tokenizer(tokenizer, (opened.checkpoint / "manifest.json").string());
   return opened;
 }
 

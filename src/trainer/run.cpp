@@ -53,10 +53,16 @@ class Loop {
 
   void validate() {
     if (!data::has_split(config_.data, data::Split::valid)) return;
-    journal_.validation(trainer_.step_number(), trainer_.validate(config_.train.eval_iters));
+    journal_.phase("eval");
+    journal_.validation(trainer_.validate(config_.train.eval_iters));
+    journal_.phase("train");
   }
 
-  void save() { journal_.saved(trainer_.save(journal_.checkpoint_folder(), facts_)); }
+  void save() {
+    journal_.phase("checkpoint");
+    journal_.saved(trainer_.save(journal_.checkpoint_folder(), facts_));
+    journal_.phase("train");
+  }
 
   ExitCode stop(StopRequest request, bool saved) {
     if (last()) return ExitCode::ok;
@@ -92,13 +98,19 @@ ExitCode run(LoadedRun run, comm::Communicator& world, const StopSignals& signal
   check_run(run, world.size());
   const int threads = settle_threads(run.config, world);
   Journal journal(run, world, threads);
-  const SavedFacts facts = journal.saved_facts();
-  Trainer trainer(run.config, world, {}, &signals, journal.trace());
-  const bool resumed = trainer.resume(journal.checkpoint_folder(), facts);
-  journal.start(trainer, resumed);
-  const ExitCode code = Loop(trainer, journal, facts, world).run();
-  journal.finish(code);
-  return code;
+  try {
+    const SavedFacts facts = journal.saved_facts();
+    Trainer trainer(run.config, journal.world(), {}, &signals, journal.trace());
+    const bool resumed = trainer.resume(journal.checkpoint_folder(), facts);
+    journal.start(trainer, resumed);
+    journal.phase("train");
+    const ExitCode code = Loop(trainer, journal, facts, world).run();
+    journal.finish(code);
+    return code;
+  } catch (const Error& error) {
+    journal.failed(error);
+    throw;
+  }
 }
 
 }  // namespace echelon::trainer
