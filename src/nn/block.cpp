@@ -46,13 +46,15 @@ Tensor Block::backward(const Tensor& dy, Context& ctx) {
 }
 
 void Block::parameters(std::vector<Parameter*>& out) {
-  for (Layer* layer : {ln1_.get(), attention_.get(), ln2_.get(), mlp_.get()})
+  for (Layer* layer :
+       std::initializer_list<Layer*>{ln1_.get(), attention_.get(), ln2_.get(), mlp_.get()})
     layer->parameters(out);
 }
 
 Cost Block::cost(int64_t rows, int64_t tokens, DType dtype) const {
   Cost c;
-  for (const Layer* layer : {ln1_.get(), attention_.get(), ln2_.get(), mlp_.get()})
+  for (const Layer* layer :
+       std::initializer_list<const Layer*>{ln1_.get(), attention_.get(), ln2_.get(), mlp_.get()})
     c += layer->cost(rows, tokens, dtype);
   return c;
 }

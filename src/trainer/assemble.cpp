@@ -1,6 +1,7 @@
 #include "echelon/trainer/assemble.h"
 
 #include "echelon/nn/init.h"
+#include "echelon/remat/rematerialized.h"
 
 namespace echelon::trainer {
 
@@ -60,6 +61,7 @@ Assembly assemble(const RunConfig& config, comm::Communicator& world, TraceSink*
   if (a.mesh->degrees().tp > 1) a.tp_stream = make_worker_stream("tp-comm");
   a.replicated_state = config.zero_optimization.stage == 0;
   a.chunks = build_chunks(config, *a.mesh);
+  for (const auto& chunk : a.chunks) remat::rematerialize(*chunk, config.recompute);
   a.store = build_store(config, a);
   nn::initialize(a.parameters(), config.model, static_cast<uint64_t>(config.seed), *a.stream);
   a.store->import_values(*a.stream);

@@ -47,6 +47,9 @@ class Attention : public Layer {
   Tensor backward(const Tensor& dy, Context& ctx) override;
   void parameters(std::vector<Parameter*>& out) override;
   Cost cost(int64_t rows, int64_t tokens, DType dtype) const override;
+  /// May be wrapped (selective rematerialization).
+  std::unique_ptr<AttentionCore>& core() { return core_; }
+  const HeadShape& heads() const { return shape_; }
 
  private:
   void rotate(const Tensor& qkv, bool inverse, Context& ctx) const;

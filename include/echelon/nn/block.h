@@ -14,6 +14,9 @@ class Block : public Layer {
   Tensor backward(const Tensor& dy, Context& ctx) override;
   void parameters(std::vector<Parameter*>& out) override;
   Cost cost(int64_t rows, int64_t tokens, DType dtype) const override;
+  /// May be wrapped (selective rematerialization).
+  Attention& attention() { return *attention_; }
+  std::unique_ptr<Layer>& mlp() { return mlp_; }
 
  private:
   /// x + drop(branch(norm(x))).
@@ -26,7 +29,8 @@ class Block : public Layer {
   std::string name_;
   double dropout_;
   TensorParallel tp_;
-  std::unique_ptr<Layer> ln1_, attention_, ln2_, mlp_;
+  std::unique_ptr<Attention> attention_;
+  std::unique_ptr<Layer> ln1_, ln2_, mlp_;
 };
 
 }  // namespace echelon::nn

@@ -56,7 +56,7 @@ inline Tensor gradient_of(Parameter& parameter, GradSink* sink) {
 struct Context {
   Stream& stream;
   Allocator& memory;
-  Stash& stash;
+  std::reference_wrapper<Stash> stash;  ///< a copy of the context may use another one
   const MicroBatch& batch;
   uint64_t seed = 0;
   int64_t step = 0;      ///< update number: part of the dropout streams
@@ -76,9 +76,9 @@ struct Context {
   void weight_gradient(std::function<void()> work, std::vector<Parameter*> parameters);
   /// Stashes what backward needs; nothing when not training.
   void save(const Tensor& tensor) {
-    if (training) stash.push(tensor);
+    if (training) stash.get().push(tensor);
   }
-  Tensor restore() { return stash.pop(); }
+  Tensor restore() { return stash.get().pop(); }
 };
 
 }  // namespace echelon::nn

@@ -12,6 +12,7 @@
 #include "echelon/optim/schedule.h"
 #include "echelon/parallel/mesh.h"
 #include "echelon/pipeline/config.h"
+#include "echelon/remat/config.h"
 #include "echelon/sharding/config.h"
 #include "echelon/telemetry/config.h"
 
@@ -47,6 +48,7 @@ struct RunConfig {
   parallel::ParallelConfig parallel;
   pipeline::PipelineConfig pipeline;
   sharding::ShardingConfig zero_optimization;
+  remat::RecomputeConfig recompute;
   checkpoint::CheckpointConfig checkpoint;
   telemetry::TelemetryConfig telemetry;
   void fields(config::Fields& f);
