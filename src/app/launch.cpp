@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -109,6 +110,11 @@ std::vector<std::string> mpirun_words(Plan plan) {
       "--oversubscribe", "--mca", "mpi_yield_when_idle",      "1"};
   if (::geteuid() == 0) words.push_back("--allow-run-as-root");
   words.insert(words.end(), {"-x", fmt::format("OMP_NUM_THREADS={}", plan.threads)});
+  winsize size{};  // rank 0 draws its progress line through mpirun's pipe
+  if (::isatty(STDERR_FILENO) == 1 && ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 &&
+      size.ws_col > 0)
+    words.insert(words.end(),
+                 {"-x", fmt::format("ECHELON_TERMINAL_WIDTH={}", size.ws_col), "-x", "TERM"});
   return words;
 }
 

@@ -25,9 +25,14 @@ constexpr const char* kClear = "\x1b[K";
 Console standard_error_console() {
   Console console;
   const char* term = std::getenv("TERM");
-  console.terminal = ::isatty(STDERR_FILENO) == 1 && term && std::string_view(term) != "dumb";
-  console.width = [] {
+  // Under mpirun standard error is a pipe; 'echelon launch' says what is at its end.
+  const char* behind = std::getenv("ECHELON_TERMINAL_WIDTH");
+  const int width = behind ? std::atoi(behind) : 0;
+  console.terminal =
+      (::isatty(STDERR_FILENO) == 1 || width > 0) && term && std::string_view(term) != "dumb";
+  console.width = [width] {
     winsize size{};
+    if (width > 0) return width;
     return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? int{size.ws_col}
                                                                              : 80;
   };

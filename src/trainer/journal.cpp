@@ -156,7 +156,7 @@ RankMemory Journal::fullest() {
     const auto* of = all.data() + rank * 3;
     if (rank > 0 && static_cast<int64_t>(of[1]) <= most.peak_resident) continue;
     most = {rank, static_cast<int64_t>(of[0]), static_cast<int64_t>(of[1]),
-            static_cast<int64_t>(of[2]), 0};
+            static_cast<int64_t>(of[2]), base_};
   }
   return most;
 }

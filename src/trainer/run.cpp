@@ -20,7 +20,14 @@ class Loop {
         journal_(journal),
         facts_(facts),
         world_(world),
-        config_(trainer.config()) {}
+        config_(trainer.config()) {
+    validates_ =
+        config_.train.eval_interval > 0 && data::has_split(config_.data, data::Split::valid);
+    if (config_.train.eval_interval > 0 && !validates_)
+      journal_.note(
+          "no validation: data.split leaves no sequence for it; give it a larger share or "
+          "data.valid_data_path");
+  }
 
   ExitCode run() {
     while (trainer_.step_number() < config_.train.train_iters) {
@@ -52,7 +59,6 @@ class Loop {
   }
 
   void validate() {
-    if (!data::has_split(config_.data, data::Split::valid)) return;
     journal_.phase("eval");
     journal_.validation(trainer_.validate(config_.train.eval_iters));
     journal_.phase("train");
@@ -88,6 +94,7 @@ class Loop {
   const SavedFacts& facts_;
   comm::Communicator& world_;
   const RunConfig& config_;
+  bool validates_ = false;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
