@@ -4,11 +4,12 @@ set(mpi_test_sources
   ${CMAKE_SOURCE_DIR}/tests/comm/conformance_test.cpp
   ${CMAKE_SOURCE_DIR}/tests/comm/group_test.cpp
   ${CMAKE_SOURCE_DIR}/tests/comm/mismatch_test.cpp
-  ${CMAKE_SOURCE_DIR}/tests/unit/parallel/mesh_test.cpp)
+  ${CMAKE_SOURCE_DIR}/tests/unit/parallel/mesh_test.cpp
+  ${CMAKE_SOURCE_DIR}/tests/numerics/kinds_test.cpp)
 
 add_executable(test_mpi ${CMAKE_SOURCE_DIR}/tests/mpi/main.cpp ${CMAKE_SOURCE_DIR}/tests/mpi/mpi_worlds.cpp
-               ${mpi_test_sources})
-target_link_libraries(test_mpi PRIVATE echelon_test_support echelon_parallel)
+               ${CMAKE_SOURCE_DIR}/tests/numerics/runs.cpp ${mpi_test_sources})
+target_link_libraries(test_mpi PRIVATE echelon_test_support echelon_trainer)
 
 set(mpi_run mpirun --oversubscribe --bind-to none --mca mpi_yield_when_idle 1
             --mca odls_base_sigkill_timeout 0)
