@@ -68,7 +68,7 @@ void PrepareOptions::fields(config::Fields& f) {
   f.path("output", output, "Prefix of the files written.");
   f.text("key", key, "Name of the text in JSON Lines.");
   f.text("document_separator", document_separator,
-         "Cuts text files into documents; empty: each file is one.");
+         "Cuts text files into documents, \\n for a line end; empty: each file is one.");
   f.choice("format", format, kFormats,
            "megatron (.bin and .idx), llmc shards, or raw_u16; auto: megatron.");
   f.group("tokenizer", tokenizer, "Turns the text into token ids; auto: byte.");

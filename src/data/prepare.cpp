@@ -17,6 +17,21 @@ namespace echelon::data {
 
 namespace {
 
+/// As written in the configuration, where control characters cannot stand: \n, \t and \\ for them.
+std::string separator_text(const std::string& written) {
+  std::string text;
+  for (size_t i = 0; i < written.size(); ++i) {
+    const char next = written[i] == '\\' && i + 1 < written.size() ? written[i + 1] : '\0';
+    if (next == 'n' || next == 't' || next == '\\') {
+      text += next == 'n' ? '\n' : next == 't' ? '\t' : '\\';
+      ++i;
+    } else {
+      text += written[i];
+    }
+  }
+  return text;
+}
+
 /// All parts of all files, in order.
 class Inputs {
  public:
@@ -29,8 +44,9 @@ class Inputs {
         if (auto part = reader_->next()) return part;
       if (file_ == files_.paths.size()) return std::nullopt;
       const std::string& path = files_.paths[file_++];
-      reader_ = is_json_lines(path) ? read_json_lines(path, options_.key)
-                                    : read_text(path, options_.document_separator, tokenizer_);
+      reader_ = is_json_lines(path)
+                    ? read_json_lines(path, options_.key)
+                    : read_text(path, separator_text(options_.document_separator), tokenizer_);
     }
   }
 
