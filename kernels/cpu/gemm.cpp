@@ -12,8 +12,8 @@
 namespace kernels::cpu {
 namespace {
 
-constexpr int64_t kMaxDepth = 384;        // a panel of a and a few steps of b: first-level cache
-constexpr int64_t kPackedBytes = 800000;  // packed columns of b: second-level cache, with room
+constexpr int64_t kMaxDepth = 384;         // a panel of a and a few steps of b: first-level cache
+constexpr int64_t kPackedBytes = 1200000;  // packed columns of b: second-level cache, with room
 constexpr int64_t kMaxRows = 4096;  // of a task: c is in the last-level cache for the next step
 constexpr int64_t kMaxGroup = 64;   // rows packed at a time
 

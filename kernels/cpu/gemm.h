@@ -28,7 +28,7 @@ struct Gemm {
   float* row_sums = nullptr;    ///< row_sums[m] += sum over k of a[m,k], where not null
 };
 
-/// Bytes of scratch `gemm` needs for this problem and number of threads: under 1 MB a thread.
+/// Bytes of scratch `gemm` needs for this problem and number of threads: under 1.2 MB a thread.
 size_t gemm_scratch_bytes(const Gemm& problem, int threads);
 /// Uses up to `threads` OpenMP threads. The result, to the bit, does not depend on their number.
 /// `scratch` is aligned to 64 bytes and used by this call alone.

@@ -137,7 +137,7 @@ TEST_CASE("linear forward without a bias is the product alone", "[ops][linear]")
   ops::linear_forward(layer.x, layer.w, nullptr, layer.y, *t.stream);
   Tensor zeros = t.constant({50}, 0.0f), again = t.constant({5, 50}, 7.0f);
   ops::linear_forward(layer.x, layer.w, &zeros, again, *t.stream);
-  CHECK(values_of(layer.y) == values_of(again));
+  CHECK((values_of(layer.y) == values_of(again)));
 }
 
 TEST_CASE("linear weight gradient without a bias leaves the same weights", "[ops][linear]") {
@@ -146,7 +146,7 @@ TEST_CASE("linear weight gradient without a bias leaves the same weights", "[ops
   Tensor alone = t.copy_of(layer.dw);
   ops::linear_backward_weight(layer.dy, layer.x, alone, nullptr, *t.stream);
   ops::linear_backward_weight(layer.dy, layer.x, layer.dw, &layer.dbias, *t.stream);
-  CHECK(values_of(alone) == values_of(layer.dw));
+  CHECK((values_of(alone) == values_of(layer.dw)));
 }
 
 TEST_CASE("linear weight gradient of no rows adds nothing", "[ops][linear]") {
@@ -155,10 +155,11 @@ TEST_CASE("linear weight gradient of no rows adds nothing", "[ops][linear]") {
   const std::vector<float> before = values_of(layer.dw), bias_before = values_of(layer.dbias);
   ops::linear_backward_weight(layer.dy.slice(0, 0), layer.x.slice(0, 0), layer.dw, &layer.dbias,
                               *t.stream);
-  CHECK(values_of(layer.dw) == before);
-  CHECK(values_of(layer.dbias) == bias_before);
+  CHECK((values_of(layer.dw) == before));
+  CHECK((values_of(layer.dbias) == bias_before));
 }
 
+// Comparisons of whole tensors stand in double parentheses: a failure then prints no numbers.
 TEST_CASE("linear products do not depend on the number of threads", "[ops][linear]") {
   const OpTest t;
   for (const Sizes& s : {Sizes{130, 1000, 390}, Sizes{64, 96, 3072}, Sizes{37, 3072, 50}}) {
@@ -172,7 +173,7 @@ TEST_CASE("linear products do not depend on the number of threads", "[ops][linea
       const std::vector<std::vector<float>> got = {values_of(layer.y), values_of(layer.dx),
                                                    values_of(layer.dw), values_of(layer.dbias)};
       if (threads == 1) first = got;
-      CHECK(got == first);
+      CHECK((got == first));
     }
   }
 }
@@ -193,10 +194,10 @@ TEST_CASE("ranks that are threads compute linear products at the same time", "[o
   }
   for (std::thread& rank : ranks) rank.join();
   for (const Layer& layer : layers) {
-    CHECK(values_of(layer.y) == values_of(alone.y));
-    CHECK(values_of(layer.dx) == values_of(alone.dx));
-    CHECK(values_of(layer.dw) == values_of(alone.dw));
-    CHECK(values_of(layer.dbias) == values_of(alone.dbias));
+    CHECK((values_of(layer.y) == values_of(alone.y)));
+    CHECK((values_of(layer.dx) == values_of(alone.dx)));
+    CHECK((values_of(layer.dw) == values_of(alone.dw)));
+    CHECK((values_of(layer.dbias) == values_of(alone.dbias)));
   }
 }
 
@@ -214,6 +215,6 @@ TEMPLATE_TEST_CASE("16-bit weights multiply like their f32 values", "[ops][linea
   layer.run(*t.stream);
   ops::linear_forward(layer.x, narrow, &layer.bias, y, *t.stream);
   ops::linear_backward_input(layer.dy, narrow, dx, *t.stream);
-  CHECK(values_of(y) == values_of(layer.y));
-  CHECK(values_of(dx) == values_of(layer.dx));
+  CHECK((values_of(y) == values_of(layer.y)));
+  CHECK((values_of(dx) == values_of(layer.dx)));
 }

@@ -23,7 +23,7 @@ struct Release {
   void operator()(float* p) const { ::operator delete[](p, std::align_val_t{64}); }
 };
 
-// Under a megabyte a thread, which malloc keeps at hand: no new pages after the first calls.
+// About a megabyte a thread, which malloc keeps at hand: no new pages after the first calls.
 void run(const k::Gemm& gemm) {
   const int threads = k::max_threads();
   const size_t bytes = k::gemm_scratch_bytes(gemm, threads);
