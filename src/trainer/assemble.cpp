@@ -1,6 +1,7 @@
 #include "echelon/trainer/assemble.h"
 
 #include "echelon/nn/init.h"
+#include "echelon/offload/offload_stash.h"
 #include "echelon/remat/rematerialized.h"
 
 namespace echelon::trainer {
@@ -40,6 +41,16 @@ std::unique_ptr<sharding::ParamStore> build_store(const RunConfig& config, const
   return store;
 }
 
+/// What keeps activations between forward and backward; nothing: the executor's own.
+std::function<std::unique_ptr<nn::Stash>()> stash_maker(const RunConfig& config,
+                                                        const Assembly& a) {
+  if (!a.stash_store) return {};
+  return [&store = *a.stash_store, &memory = *a.memory,
+          least = static_cast<size_t>(config.offload.min_bytes)] {
+    return std::make_unique<offload::OffloadStash>(store, memory, least);
+  };
+}
+
 std::unique_ptr<pipeline::Executor> build_executor(const RunConfig& config, const Assembly& a,
                                                    TraceSink* trace) {
   std::vector<nn::GptStage*> chunks;
@@ -47,7 +58,7 @@ std::unique_ptr<pipeline::Executor> build_executor(const RunConfig& config, cons
   return std::make_unique<pipeline::Executor>(
       static_cast<int>(chunks.size()), pipeline::make_schedule(config.pipeline.pipeline_schedule),
       chunks, a.mesh->on(parallel::Axis::pp),
-      pipeline::Engine{*a.stream, *a.memory, trace, a.tp_stream.get(), {}});
+      pipeline::Engine{*a.stream, *a.memory, trace, a.tp_stream.get(), stash_maker(config, a)});
 }
 
 }  // namespace
@@ -67,6 +78,7 @@ Assembly assemble(const RunConfig& config, comm::Communicator& world, TraceSink*
   a.store->import_values(*a.stream);
   a.optimizer = optim::make_optimizer(config.optimizer);
   a.optimizer->attach(a.store->slices(), *a.memory, a.store->tensor_sums());
+  a.stash_store = offload::make_store(config.offload);
   a.executor = build_executor(config, a, trace);
   return a;
 }

@@ -58,6 +58,7 @@ void check_run(const LoadedRun& run, int ranks) {
   }
   collect(others, [&] { sharding::check(c.zero_optimization); });
   collect(others, [&] { remat::check(c.recompute); });
+  collect(others, [&] { offload::check(c.offload); });
   collect(others, [&] { optim::check_clipping(c.optimizer, c.clip_grad); });
   collect(others, [&] { optim::Schedule(c.scheduler, c.optimizer.lr, c.train.train_iters); });
   if (c.device == DeviceChoice::cuda)

@@ -63,6 +63,7 @@ void RunConfig::fields(config::Fields& f) {
   f.group("parallel", section, "How ranks share the model.");
   f.group("zero_optimization", zero_optimization, "What data-parallel ranks divide (ZeRO).");
   f.group("recompute", recompute, "What backward computes again instead of keeping it.");
+  f.group("offload", offload, "What leaves the device's memory between forward and backward.");
   f.group("checkpoint", checkpoint, "Saving and resuming.");
   f.group("telemetry", telemetry, "What is shown and recorded.");
 }

@@ -1,5 +1,6 @@
 #pragma once
-// A row-major, contiguous view of a shared buffer. Copying a Tensor copies the view, never the data.
+// A row-major, contiguous view of a shared buffer. Copying a Tensor copies the view, never the
+// data.
 #include <memory>
 #include <span>
 
@@ -40,6 +41,8 @@ class Tensor {
   Tensor flat() const { return view({elements()}); }
 
   std::byte* raw() const { return data_.get(); }
+  /// Expires when nobody holds the buffer any more.
+  std::weak_ptr<const std::byte> watch() const { return data_; }
   /// Typed elements. Throws when T is not the dtype or the data is not on the host.
   template <class T>
   std::span<T> span() const {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "echelon/nn/gpt_stage.h"
+#include "echelon/offload/tensor_store.h"
 #include "echelon/optim/optimizer.h"
 #include "echelon/parallel/mesh.h"
 #include "echelon/pipeline/executor.h"
@@ -21,6 +22,7 @@ struct Assembly {
   std::vector<std::unique_ptr<nn::GptStage>> chunks;
   std::unique_ptr<sharding::ParamStore> store;
   std::unique_ptr<optim::Optimizer> optimizer;
+  std::unique_ptr<offload::TensorStore> stash_store;  ///< null: activations stay
   std::unique_ptr<pipeline::Executor> executor;
 
   /// Of this rank's chunks, in forward order.

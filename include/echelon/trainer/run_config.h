@@ -8,6 +8,7 @@
 #include "echelon/config/load.h"
 #include "echelon/data/config.h"
 #include "echelon/nn/model_config.h"
+#include "echelon/offload/config.h"
 #include "echelon/optim/config.h"
 #include "echelon/optim/schedule.h"
 #include "echelon/parallel/mesh.h"
@@ -49,6 +50,7 @@ struct RunConfig {
   pipeline::PipelineConfig pipeline;
   sharding::ShardingConfig zero_optimization;
   remat::RecomputeConfig recompute;
+  offload::OffloadConfig offload;
   checkpoint::CheckpointConfig checkpoint;
   telemetry::TelemetryConfig telemetry;
   void fields(config::Fields& f);
