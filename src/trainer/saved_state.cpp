@@ -26,26 +26,49 @@ void append(std::vector<checkpoint::Piece>& pieces, const std::string& section,
   }
 }
 
+/// What both kinds of pieces need to know of the assembly.
+class Owners {
+ public:
+  explicit Owners(Assembly& parts)
+      : slices_(parts.optimizer->slices()),
+        replicated_(parts.replicated_state),
+        grad_(parts.mesh->grad()) {
+    for (const nn::Parameter* parameter : parts.parameters()) by_name_[parameter->name] = parameter;
+  }
+  const nn::Parameter& parameter(size_t slice) const { return *by_name_.at(slices_[slice].name); }
+  const optim::Slice& slice(size_t i) const { return slices_[i]; }
+  size_t count() const { return slices_.size(); }
+  /// Data-parallel replicas divide the writing: every grad.size()-th slice is this rank's.
+  bool owned(size_t i) const {
+    if (!slices_[i].counted) return false;
+    return !replicated_ || static_cast<int>(i % static_cast<size_t>(grad_.size())) == grad_.rank();
+  }
+
+ private:
+  std::map<std::string, const nn::Parameter*> by_name_;
+  const std::vector<optim::Slice>& slices_;
+  bool replicated_;
+  const comm::Communicator& grad_;
+};
+
 }  // namespace
 
-std::vector<checkpoint::Piece> pieces_of(Assembly& parts, bool optimizer_state) {
-  std::map<std::string, const nn::Parameter*> by_name;
-  for (const nn::Parameter* parameter : parts.parameters()) by_name[parameter->name] = parameter;
-  const auto& slices = parts.optimizer->slices();
-  const auto& grad = parts.mesh->grad();
-  // Data-parallel replicas divide the writing: every grad.size()-th slice is this rank's.
-  const auto owned = [&](size_t i) {
-    if (!slices[i].counted) return false;
-    return !parts.replicated_state ||
-           static_cast<int>(i % static_cast<size_t>(grad.size())) == grad.rank();
-  };
+std::vector<checkpoint::Piece> pieces_of(Assembly& parts, const std::string& section,
+                                         const std::function<Tensor(size_t slice)>& data) {
+  const Owners owners(parts);
   std::vector<checkpoint::Piece> pieces;
-  for (size_t i = 0; i < slices.size(); ++i)
-    append(pieces, "model/", *by_name.at(slices[i].name), slices[i], slices[i].master, owned(i));
+  for (size_t i = 0; i < owners.count(); ++i)
+    append(pieces, section, owners.parameter(i), owners.slice(i), data(i), owners.owned(i));
+  return pieces;
+}
+
+std::vector<checkpoint::Piece> pieces_of(Assembly& parts, bool optimizer_state) {
+  const Owners owners(parts);
+  auto pieces = pieces_of(parts, "model/", [&](size_t i) { return owners.slice(i).master; });
   if (optimizer_state)
     parts.optimizer->state([&](const std::string& name, size_t i, Tensor& tensor) {
-      append(pieces, "optim." + name + "/", *by_name.at(slices[i].name), slices[i], tensor.flat(),
-             owned(i));
+      append(pieces, "optim." + name + "/", owners.parameter(i), owners.slice(i), tensor.flat(),
+             owners.owned(i));
     });
   return pieces;
 }
