@@ -32,6 +32,8 @@ size_t Exchange::bucket_of(nn::Parameter& parameter) const {
 void Exchange::ready(nn::Parameter& parameter, Stream& inline_stream) {
   const size_t bucket = bucket_of(parameter);
   const size_t index = places_.at(&parameter).index;
+  // One model chunk of the rank may be micro-batches ahead of another: its gradients add up.
+  if (ready_[index] && repeats()) return;
   ECH_CHECK(!ready_[index], "{}: gradient ready twice before its bucket was reduced",
             parameter.name);
   ready_[index] = true;
@@ -49,8 +51,8 @@ void Exchange::start_next(Stream& stream) {
 }
 
 void Exchange::finish(Stream& stream) {
-  for (; next_ < setup_.buckets.size(); ++next_)
-    if (missing(next_)) start(next_, lane(stream));
+  for (size_t b = repeats() ? 0 : next_; b < setup_.buckets.size(); ++b)
+    if (missing(b)) start(b, lane(stream));
   next_ = 0;
   for (size_t b = 0; b < setup_.buckets.size(); ++b) begin_round(b);
   std::vector<comm::Pending> pending = std::move(pending_);
