@@ -17,10 +17,9 @@ void ShardingConfig::fields(config::Fields& f) {
 }
 
 void check(const ShardingConfig& config) {
-  if (config.stage >= 0 && config.stage <= 2) return;
+  if (config.stage >= 0 && config.stage <= 3) return;
   fail(ExitCode::config, "V33",
-       "zero_optimization.stage: found {}, wanted 0, 1 or 2 (weights are not divided yet); nothing "
-       "was started; use stage: 2",
+       "zero_optimization.stage: found {}, wanted 0, 1, 2 or 3; nothing was started; use stage: 3",
        config.stage);
 }
 

@@ -22,13 +22,14 @@ void FlatStore::adopt(std::vector<nn::Parameter*> parameters) {
   ECH_CHECK(!exchange_, "parameters adopted twice");
   parameters_ = std::move(parameters);
   std::vector<Extent> extents;
-  for (const nn::Parameter* p : parameters_) extents.push_back({p->shape.elements(), tied(*p)});
+  for (const nn::Parameter* p : parameters_)
+    extents.push_back({p->shape.elements(), tied(*p), unit_of(*p)});
   buckets_ = layout_buckets(extents, bucket_rule(options_.sharding, own_->size()));
   pieces_ = sharded() ? pieces_of(buckets_, own_->rank(), own_->size()) : pieces_of(buckets_, 0, 1);
   place_values();
   place_masters();
   ExchangeSetup setup{parameters_, buckets_, own_.get(), sharded(), options_.sharding.overlap_comm};
-  exchange_ = options_.sharding.stage == 2 ? make_passing_exchange(std::move(setup), memory_)
+  exchange_ = options_.sharding.stage >= 2 ? make_passing_exchange(std::move(setup), memory_)
                                            : make_resident_exchange(std::move(setup), memory_);
 }
 
@@ -134,6 +135,12 @@ void FlatStore::sum_tied(Stream& stream) {
   }
 }
 
+void FlatStore::initialize(const std::function<void(const std::vector<nn::Parameter*>&)>& fill,
+                           Stream& stream) {
+  fill(parameters_);
+  import_values(stream);
+}
+
 void FlatStore::import_values(Stream& stream) {
   if (!mixed()) return;
   for (size_t b = 0; b < buckets_.size(); ++b) ops::cast(owned_values(b), masters_[b], stream);
@@ -162,7 +169,7 @@ optim::SumOverRanks FlatStore::norm_sum() {
 
 StoreBytes FlatStore::bytes() const {
   StoreBytes bytes;
-  bytes.weights = static_cast<int64_t>(all_values_.bytes());
+  if (all_values_.defined()) bytes.weights = static_cast<int64_t>(all_values_.bytes());
   if (mixed())
     for (const Tensor& m : masters_) bytes.master += static_cast<int64_t>(m.bytes());
   exchange_->count(bytes);
@@ -183,6 +190,7 @@ SyncGroups groups_of(const parallel::Mesh& mesh, bool sequence_parallel,
 std::unique_ptr<ParamStore> make_param_store(const StoreOptions& options, const SyncGroups& groups,
                                              Allocator& memory) {
   check(options.sharding);
+  if (options.sharding.stage == 3) return make_unit_store(options, groups, memory);
   return std::make_unique<FlatStore>(options, groups, memory);
 }
 

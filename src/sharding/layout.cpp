@@ -21,7 +21,7 @@ BucketRule bucket_rule(const ShardingConfig& config, int gradient_ranks) {
   const int64_t cap = config.reduce_bucket_size > 0
                           ? config.reduce_bucket_size
                           : std::max<int64_t>(40'000'000, int64_t{1'000'000} * gradient_ranks);
-  return {cap, gradient_ranks, config.stage >= 1};
+  return {cap, gradient_ranks, config.stage >= 1, config.stage == 3};
 }
 
 std::vector<Bucket> layout_buckets(std::span<const Extent> parameters, const BucketRule& rule) {
@@ -36,11 +36,13 @@ std::vector<Bucket> layout_buckets(std::span<const Extent> parameters, const Buc
   for (size_t i = parameters.size(); i-- > 0;) {
     const Extent& p = parameters[i];
     const bool alone = rule.sharded && p.tied;
-    if (alone) close();
+    const bool other_unit =
+        rule.by_unit && i + 1 < parameters.size() && parameters[i + 1].unit != p.unit;
+    if (alone || other_unit) close();
     if (rule.sharded) open.elements = round_up(open.elements, kAlignment);
     open.items.push_back({i, open.elements, p.elements});
     open.elements += p.elements;
-    if (alone || open.elements >= rule.cap) close();
+    if (alone || (!rule.by_unit && open.elements >= rule.cap)) close();
   }
   close();
   return buckets;

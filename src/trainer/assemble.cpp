@@ -3,6 +3,7 @@
 #include "echelon/nn/init.h"
 #include "echelon/offload/offload_stash.h"
 #include "echelon/remat/rematerialized.h"
+#include "echelon/sharding/gathered.h"
 
 namespace echelon::trainer {
 
@@ -37,7 +38,6 @@ std::unique_ptr<sharding::ParamStore> build_store(const RunConfig& config, const
       options,
       sharding::groups_of(*a.mesh, config.parallel.sequence_parallel, tied ? "embed.weight" : ""),
       *a.memory);
-  store->adopt(parameters_of(a));
   return store;
 }
 
@@ -74,8 +74,13 @@ Assembly assemble(const RunConfig& config, comm::Communicator& world, TraceSink*
   a.chunks = build_chunks(config, *a.mesh);
   for (const auto& chunk : a.chunks) remat::rematerialize(*chunk, config.recompute);
   a.store = build_store(config, a);
-  nn::initialize(a.parameters(), config.model, static_cast<uint64_t>(config.seed), *a.stream);
-  a.store->import_values(*a.stream);
+  for (const auto& chunk : a.chunks) sharding::gather(*chunk, *a.store);
+  a.store->adopt(parameters_of(a));
+  a.store->initialize(
+      [&](const std::vector<nn::Parameter*>& some) {
+        nn::initialize(some, config.model, static_cast<uint64_t>(config.seed), *a.stream);
+      },
+      *a.stream);
   a.optimizer = optim::make_optimizer(config.optimizer);
   a.optimizer->attach(a.store->slices(), *a.memory, a.store->tensor_sums());
   a.stash_store = offload::make_store(config.offload);

@@ -15,7 +15,7 @@ struct ShardingConfig {
   void fields(config::Fields& f);
 };
 
-/// Throws Error(config) for a stage this build cannot run.
+/// Throws Error(config) for a stage there is not.
 void check(const ShardingConfig& config);
 
 }  // namespace echelon::sharding

@@ -14,12 +14,14 @@ namespace echelon::sharding {
 struct Extent {
   int64_t elements = 0;
   bool tied = false;  ///< held by two pipeline stages: its own bucket when sharded
+  size_t unit = 0;    ///< stage 3: gathered together with its neighbours of the same unit
 };
 
 struct BucketRule {
   int64_t cap = 0;       ///< elements at which a bucket is closed
   int64_t ranks = 1;     ///< of the gradient group
   bool sharded = false;  ///< stage 1 and above: aligned and padded
+  bool by_unit = false;  ///< stage 3: a bucket is closed at the end of its unit, not at the cap
 };
 BucketRule bucket_rule(const ShardingConfig& config, int gradient_ranks);
 
@@ -34,8 +36,8 @@ struct Bucket {
 };
 
 /// Walks the parameters in reverse registration order (about the order of backward); a bucket is
-/// closed when it reaches the cap. Sharded: tensors start on multiples of 64 elements, buckets are
-/// padded to a multiple of lcm(ranks, 128). Otherwise tight.
+/// closed when it reaches the cap, or holds a unit. Sharded: tensors start on multiples of 64
+/// elements, buckets are padded to a multiple of lcm(ranks, 128). Otherwise tight.
 std::vector<Bucket> layout_buckets(std::span<const Extent> parameters, const BucketRule& rule);
 
 /// A contiguous piece of a parameter owned by one rank.

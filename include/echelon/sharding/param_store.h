@@ -1,5 +1,6 @@
 #pragma once
 // Who holds values and gradients, and how gradients meet across data-parallel ranks.
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,10 +17,24 @@ namespace echelon::sharding {
 /// Bytes a store holds. Buffers shared between ranks are not in the allocator's counters, these
 /// are.
 struct StoreBytes {
-  int64_t weights = 0;    ///< what layers read
+  int64_t weights = 0;    ///< what layers read; stage 3: this rank's part
   int64_t gradients = 0;  ///< that live from zero_grads to the update
   int64_t master = 0;     ///< f32 copies of 16-bit weights
-  int64_t staging = 0;    ///< stage 2: buckets in which whole gradients pass through
+  int64_t staging = 0;    ///< stages 2 and 3: buckets in which whole gradients pass through
+  int64_t gathered = 0;   ///< stage 3: most bytes of whole units at one time
+};
+
+/// Stage 3: a unit's whole weights exist while somebody holds it; Parameter::value is undefined
+/// otherwise. Every rank of the gradient group makes the same calls in the same order.
+class UnitWeights {
+ public:
+  virtual ~UnitWeights() = default;
+  /// Parameters that are gathered together, neighbours in registration order. Before adopt.
+  virtual size_t add_unit(const std::vector<nn::Parameter*>& parameters) = 0;
+  /// Starts gathering a unit that will be acquired next, beside the caller's work.
+  virtual void prefetch(size_t unit) = 0;
+  virtual void acquire(size_t unit) = 0;
+  virtual void release(size_t unit) = 0;
 };
 
 /// Owns the buffers behind Parameter::value and Parameter::grad. One step:
@@ -28,8 +43,8 @@ struct StoreBytes {
 class ParamStore : public nn::GradSink {
  public:
   /// Assigns value and grad of every parameter (values zero, gradients zero). Once. Collective over
-  /// the gradient group. With stage 2, grad is assigned by prepare() instead and taken away when
-  /// the bucket is reduced.
+  /// the gradient group. From stage 2 on, grad is assigned by prepare() instead and taken away
+  /// when the bucket is reduced; with stage 3 values exist between acquire and release alone.
   virtual void adopt(std::vector<nn::Parameter*> parameters) = 0;
   /// What the optimizer of this rank updates, in registration order.
   virtual std::vector<optim::Slice> slices() = 0;
@@ -37,17 +52,24 @@ class ParamStore : public nn::GradSink {
   /// Starts the reduction of a bucket once all its parameters are ready (on the communication
   /// stream), in bucket order on every rank.
   void ready(nn::Parameter& parameter) override = 0;
-  /// Whether gradients are to be reported ready at every micro-batch (stage 2), not the last alone.
+  /// Whether gradients are to be reported ready at every micro-batch (stages 2 and 3), not the
+  /// last alone.
   virtual bool reduces_every_micro_batch() const = 0;
   /// Waits until every gradient is summed over the gradient group, then over tp (partial under
   /// sequence parallelism) and the embedding group (tied matrix). Parameters never reported ready
   /// are reduced too.
   virtual void finish(Stream& stream) = 0;
+  /// Calls `fill` with parameters whose values it sets, all of them together or unit by unit, and
+  /// takes over what it wrote.
+  virtual void initialize(const std::function<void(const std::vector<nn::Parameter*>&)>& fill,
+                          Stream& stream) = 0;
   /// Masters take over what is in the values (after initialisation or a checkpoint's weights).
   virtual void import_values(Stream& stream) = 0;
   /// Makes updated weights visible on every rank: cast of the masters, ZeRO all-gather.
   virtual void publish(Stream& stream) = 0;
   virtual const std::vector<nn::Parameter*>& parameters() const = 0;
+  /// Null where weights are always whole (stages 0 to 2).
+  virtual UnitWeights* units() { return nullptr; }
 
   /// For per-tensor norms of slices(), and for their global norm.
   virtual optim::TensorSums tensor_sums() = 0;
@@ -75,7 +97,7 @@ struct StoreOptions {
   std::vector<std::string> no_weight_decay;
 };
 
-/// Throws Error(config) for a stage this build cannot run.
+/// Throws Error(config) for a stage there is not.
 std::unique_ptr<ParamStore> make_param_store(const StoreOptions& options, const SyncGroups& groups,
                                              Allocator& memory);
 

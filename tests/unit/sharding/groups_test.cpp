@@ -30,7 +30,9 @@ struct Case {
   int64_t stage;
   bool overlap;
 };
-std::vector<Case> cases() { return {{0, true}, {0, false}, {1, true}, {1, false}, {2, true}}; }
+std::vector<Case> cases() {
+  return {{0, true}, {0, false}, {1, true}, {1, false}, {2, true}, {3, true}};
+}
 
 /// One update's gradients, then finish.
 void one_update(sharding::ParamStore& store, const std::function<int(const nn::Parameter&)>& unit) {
@@ -100,6 +102,7 @@ TEST_CASE("Under sequence parallelism partial gradients are summed over tp, othe
       const auto memory = make_cpu_allocator();
       test::ToyModel model = test::toy_model();
       const auto store = make_store(c, groups, *memory);
+      if (store->units()) store->units()->add_unit(model.list());
       store->adopt(model.list());
       // replicated and complete: the same on both tp ranks; everything else differs
       one_update(*store, [&](const nn::Parameter& p) {
@@ -167,6 +170,7 @@ TEST_CASE("A tied matrix ends with the same gradient on both stages and counts o
         list.back()->name = "lm_head.weight";
       }
       const auto store = make_store(c, groups, *memory);
+      if (store->units()) store->units()->add_unit(list);
       store->adopt(list);
       one_update(*store, [&](const nn::Parameter&) { return 2 * square.dp + square.inner; });
       bool right = true;

@@ -93,13 +93,17 @@ class Rank {
     groups.grad = grad_.get();
     groups.world = world_.get();
     store_ = sharding::make_param_store(options, groups, *memory_);
+    declare_units();
     store_->adopt(model_.list());
-    size_t index = 0;
-    for (nn::Parameter& p : model_.parameters) {
-      Tensor start = to_tensor(toy_weights(index++, p.shape.elements()), p.shape, *memory_);
-      ops::cast(start, p.value, *stream_);
-    }
-    store_->import_values(*stream_);
+    store_->initialize(
+        [&](const std::vector<nn::Parameter*>& some) {
+          for (nn::Parameter* p : some) {
+            const auto number = static_cast<size_t>(p->shard.number);
+            ops::cast(to_tensor(toy_weights(number, p->shape.elements()), p->shape, *memory_),
+                      p->value, *stream_);
+          }
+        },
+        *stream_);
     optim::OptimizerConfig rule;
     rule.type = with.optimizer;
     rule.weight_decay = 0.1;
@@ -119,8 +123,9 @@ class Rank {
     return norm;
   }
 
-  void report(Trained& out) const {
+  void report(Trained& out) {
     std::vector<float>& weights = out.weights[static_cast<size_t>(rank_)];
+    for (size_t unit = 0; unit < units_; ++unit) store_->units()->acquire(unit);
     for (const nn::Parameter& p : model_.parameters) {
       Tensor wide = Tensor::empty(p.shape, DType::f32, *memory_);
       ops::cast(p.value, wide, *stream_);
@@ -140,6 +145,16 @@ class Rank {
   }
 
  private:
+  /// Stage 3: the table, the blocks, the final gain.
+  void declare_units() {
+    if (!store_->units()) return;
+    const auto all = model_.list();
+    for (const auto& [from, to] : {std::pair{0, 1}, {1, 6}, {6, 11}, {11, 12}}) {
+      store_->units()->add_unit({all.begin() + from, all.begin() + to});
+      ++units_;
+    }
+  }
+
   void micro_batch(int number, int unit, int micro, bool last) {
     const auto order =
         ready_order(model_.parameters.size(), with_.shuffle, rank_, 10 * number + micro);
@@ -160,6 +175,7 @@ class Rank {
   std::shared_ptr<Allocator> memory_ = make_cpu_allocator();
   std::unique_ptr<Stream> stream_ = make_inline_stream();
   ToyModel model_ = toy_model();
+  size_t units_ = 0;
   std::unique_ptr<sharding::ParamStore> store_;
   std::unique_ptr<optim::Optimizer> optimizer_;
 };
