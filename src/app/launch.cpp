@@ -106,8 +106,8 @@ std::vector<std::string> mpirun_words(Plan plan) {
   if (plan.ranks == 0) plan.ranks = cores;
   if (plan.threads == 0) plan.threads = std::max(1, cores / plan.ranks);
   std::vector<std::string> words = {
-      "mpirun",          "-np",   std::to_string(plan.ranks), "--bind-to", "none",
-      "--oversubscribe", "--mca", "mpi_yield_when_idle",      "1"};
+      "mpirun", "--quiet",         "-np",   std::to_string(plan.ranks), "--bind-to",
+      "none",   "--oversubscribe", "--mca", "mpi_yield_when_idle",      "1"};
   if (::geteuid() == 0) words.push_back("--allow-run-as-root");
   words.insert(words.end(), {"-x", fmt::format("OMP_NUM_THREADS={}", plan.threads)});
   winsize size{};  // rank 0 draws its progress line through mpirun's pipe
@@ -151,6 +151,17 @@ int wait_for(pid_t pid, const sigset_t& signals) {
   }
 }
 
+/// mpirun is told to be quiet, for it repeats what the ranks say: what it alone knows is said here.
+void explain(int code) {
+  if (code > 128)
+    fmt::print(stderr, "echelon: error: a rank was ended by signal {} ({})\n", code - 128,
+               ::strsignal(code - 128));
+  if (code == 1)
+    fmt::print(stderr,
+               "echelon: error: the launcher ended with code 1; the command above without --quiet "
+               "tells more\n");
+}
+
 int start(const std::vector<std::string>& words) {
   std::vector<char*> argv;
   for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
@@ -190,7 +201,10 @@ int run_launch(const Arguments& arguments) {
   for (const auto& word : words) shown.push_back(quoted(word));
   fmt::print("{}\n", text::join(shown, " "));
   std::fflush(stdout);
-  return plan.dry_run ? 0 : start(words);
+  if (plan.dry_run) return 0;
+  const int code = start(words);
+  explain(code);
+  return code;
 }
 
 }  // namespace echelon::app

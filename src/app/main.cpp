@@ -7,6 +7,7 @@
 #include "echelon/base/error.h"
 #include "echelon/base/log.h"
 #include "echelon/base/text.h"
+#include "echelon/comm/world.h"
 #include "src/app/commands.h"
 #include "src/app/processor.h"
 
@@ -67,7 +68,9 @@ int main(int argc, char** argv) {
   try {
     return dispatch(argc, argv);
   } catch (const echelon::Error& error) {
-    echelon::log::error("error{}{}: {}", error.id().empty() ? "" : " ", error.id(), error.what());
+    // Words are wrong on every rank alike: one of them says so.
+    if (echelon::comm::launched_rank().rank == 0)
+      echelon::log::error("error{}{}: {}", error.id().empty() ? "" : " ", error.id(), error.what());
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
     echelon::log::error("error E9: host memory: found none left; nothing was written");

@@ -1,8 +1,13 @@
 #include "src/app/ranked.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <new>
+#include <thread>
 
 #include "echelon/base/log.h"
 #include "echelon/comm/world.h"
@@ -11,36 +16,52 @@ namespace echelon::app {
 
 namespace {
 
-/// All ranks often stop for the same reason (a bad file): the lowest one says it, the others only
-/// when it is news.
+/// Whether the error only says that another rank failed.
+bool follows(const Error& error) {
+  return error.code() == ExitCode::communication && error.id() == "P0";
+}
+
+/// All ranks often stop for the same reason (a bad file). Rank 0 says it at once and ends the job;
+/// the others give it a moment, in which the end of the job ends them silently.
+void let_others_speak(const Error& error, const comm::Communicator& world) {
+  if (world.size() == 1 || (world.rank() == 0 && !follows(error))) return;
+  sigset_t end;
+  sigemptyset(&end);
+  sigaddset(&end, SIGTERM);
+  ::pthread_sigmask(SIG_UNBLOCK, &end, nullptr);
+  const int place = follows(error) ? 100 : std::min(world.rank(), 50);
+  std::this_thread::sleep_for(std::chrono::milliseconds(400 + 20 * place));
+}
+
 void report(const Error& error, const comm::Communicator& world) {
-  const bool follows = error.code() == ExitCode::communication && error.id() == "P0";
-  if (world.size() > 1 && follows) return;
+  if (world.size() > 1 && follows(error)) return;
   char host[256] = "";
   ::gethostname(host, sizeof host - 1);
   log::error("error{}{}: rank {} ({}, cpu): {}", error.id().empty() ? "" : " ", error.id(),
              world.rank(), host, error.what());
 }
 
+int end_job(const Error& error, comm::Communicator& world) {
+  let_others_speak(error, world);
+  report(error, world);
+  if (world.size() > 1) world.abort(error.code());
+  return static_cast<int>(error.code());
+}
+
 int guarded(comm::Communicator& world, const std::function<int(comm::Communicator&)>& body) {
   try {
     return body(world);
   } catch (const Error& error) {
-    // Configuration errors are found by every rank alike, before anything is connected or written.
-    const bool everywhere = error.code() == ExitCode::config;
-    if (!everywhere || world.rank() == 0) report(error, world);
-    if (!everywhere && world.size() > 1) world.abort(error.code());
+    if (error.code() != ExitCode::config) return end_job(error, world);
+    // Found by every rank alike, before anything is connected or written: no need to end a job.
+    if (world.rank() == 0) report(error, world);
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
-    report(Error(ExitCode::out_of_memory, "E9",
-                 "host memory: found none left; earlier checkpoints stay"),
-           world);
-    if (world.size() > 1) world.abort(ExitCode::out_of_memory);
-    return static_cast<int>(ExitCode::out_of_memory);
+    return end_job(Error(ExitCode::out_of_memory, "E9",
+                         "host memory: found none left; earlier checkpoints stay"),
+                   world);
   } catch (const std::exception& error) {
-    report(Error(ExitCode::internal, "", error.what()), world);
-    if (world.size() > 1) world.abort(ExitCode::internal);
-    return static_cast<int>(ExitCode::internal);
+    return end_job(Error(ExitCode::internal, "", error.what()), world);
   }
 }
 

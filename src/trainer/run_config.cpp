@@ -70,23 +70,22 @@ void RunConfig::fields(config::Fields& f) {
 
 LoadedRun load_run(const config::Sources& sources, comm::Communicator& world) {
   LoadedRun run;
-  std::string text, failure;
-  int code = 0;
+  std::string text, failure = "0\n\n";  // exit code, id, message
   if (world.rank() == 0) {
     try {
       run.config = config::load<RunConfig>(sources, &run.settings);
       text = config::resolved_yaml(run.settings, false);
     } catch (const Error& error) {
-      failure = error.what();
-      code = static_cast<int>(error.code());
+      failure = fmt::format("{}\n{}\n{}", static_cast<int>(error.code()), error.id(), error.what());
       if (world.size() == 1) throw;
     }
   }
   // Everybody learns of a bad file before anybody starts.
-  const std::string verdict = comm::broadcast(world, fmt::format("{}\n{}", code, failure), 0);
-  const size_t line = verdict.find('\n');
-  if (const int bad = std::stoi(verdict.substr(0, line)); bad != 0)
-    throw Error(static_cast<ExitCode>(bad), "", verdict.substr(line + 1));
+  failure = comm::broadcast(world, failure, 0);
+  const size_t id = failure.find('\n') + 1, message = failure.find('\n', id) + 1;
+  if (const int code = std::stoi(failure); code != 0)
+    throw Error(static_cast<ExitCode>(code), failure.substr(id, message - 1 - id),
+                failure.substr(message));
   text = comm::broadcast(world, text, 0);
   if (world.rank() != 0)
     run.config = config::load_text<RunConfig>(text, "resolved.yaml", &run.settings);
