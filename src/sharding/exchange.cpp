@@ -39,20 +39,19 @@ void Exchange::ready(nn::Parameter& parameter, Stream& inline_stream) {
   ready_[index] = true;
   --waiting_[bucket];
   if (!eager()) return;
-  while (next_ < setup_.buckets.size() && waiting_[next_] == 0) start_next(inline_stream);
-}
-
-void Exchange::start_next(Stream& stream) {
-  const size_t bucket = next_++;
-  start(bucket, lane(stream));
-  if (!repeats()) return;
-  begin_round(bucket);
-  next_ %= setup_.buckets.size();
+  if (repeats()) {
+    if (waiting_[bucket] > 0) return;
+    start(bucket, lane(inline_stream));
+    begin_round(bucket);
+    return;
+  }
+  for (; next_ < setup_.buckets.size() && waiting_[next_] == 0; ++next_)
+    start(next_, lane(inline_stream));
 }
 
 void Exchange::finish(Stream& stream) {
-  for (size_t b = repeats() ? 0 : next_; b < setup_.buckets.size(); ++b)
-    if (missing(b)) start(b, lane(stream));
+  for (; next_ < setup_.buckets.size(); ++next_)
+    if (missing(next_)) start(next_, lane(stream));
   next_ = 0;
   for (size_t b = 0; b < setup_.buckets.size(); ++b) begin_round(b);
   std::vector<comm::Pending> pending = std::move(pending_);

@@ -20,9 +20,11 @@ struct ExchangeSetup {
   bool overlap = true;
 };
 
-/// Counts parameters down and starts the reduction of buckets in bucket order, so that every rank
-/// makes the same calls whatever order its gradients become ready in. Not thread-safe: called by
-/// the rank's own thread; the reductions may run on a worker.
+/// Counts parameters down and starts the reduction of complete buckets: once an update in bucket
+/// order, so that every rank makes the same calls whatever order its gradients become ready in; at
+/// every micro-batch in the order of completion, which ranks of a gradient group share because they
+/// run the same program. Not thread-safe: called by the rank's own thread; the reductions may run
+/// on a worker.
 class Exchange {
  public:
   virtual ~Exchange() = default;
@@ -54,11 +56,10 @@ class Exchange {
   ExchangeSetup setup_;
   std::unique_ptr<Stream> worker_;  // null: reductions run on the caller's stream
   std::vector<comm::Pending> pending_;
-  size_t next_ = 0;  // first bucket of the round that has not started
+  size_t next_ = 0;  // first bucket of the update that has not started; 0 with repeats()
 
  private:
   void begin_round(size_t bucket);
-  void start_next(Stream& stream);
 
   struct Place {
     size_t index, bucket;
@@ -70,8 +71,8 @@ class Exchange {
 
 /// Stages 0 and 1: whole gradients live from zero to the update.
 std::unique_ptr<Exchange> make_resident_exchange(ExchangeSetup setup, Allocator& memory);
-/// Stage 2: whole gradients of a micro-batch pass through two (rarely more) staging buckets; only
-/// this rank's parts stay.
+/// Stages 2 and 3: whole gradients of a micro-batch pass through two (rarely more) staging buckets;
+/// only this rank's parts stay.
 std::unique_ptr<Exchange> make_passing_exchange(ExchangeSetup setup, Allocator& memory);
 
 /// Zeroed memory for `elements` numbers that the group's collectives reach fastest.
