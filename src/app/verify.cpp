@@ -59,7 +59,7 @@ int verify_one(const trainer::LoadedRun& run, const Options& options) {
 int verify_grid(const trainer::LoadedRun& run, const Options& options) {
   const int ranks = static_cast<int>(options.grid);
   const auto layouts = trainer::layouts_of(run.config, ranks);
-  fmt::print("{:<44}{:>10}{:>10}{:>10}\n", "layout", "loss", "gradient", "update");
+  fmt::print("{:<44}{:>10}{:>10}{:>10}{:>10}\n", "layout", "loss", "gradient", "later", "update");
   int different = 0;
   for (const auto& config : layouts) {
     const auto name = trainer::layout_text(config, ranks);
@@ -67,8 +67,8 @@ int verify_grid(const trainer::LoadedRun& run, const Options& options) {
     try {
       trainer::check_run({config, run.settings}, ranks);
       const auto v = trainer::verify(config, ranks, options.steps);
-      result = fmt::format("{:>10.1e}{:>10.1e}{:>10.1e}  {}", v.loss, v.worst_gradient(),
-                           v.worst_update(),
+      result = fmt::format("{:>10.1e}{:>10.1e}{:>10.1e}{:>10.1e}  {}", v.loss, v.worst_gradient(),
+                           v.worst_later(), v.worst_update(),
                            v.equal                 ? "equal"
                            : v.first_wrong.empty() ? "DIFFERENT"
                                                    : "DIFFERENT from " + v.first_wrong);

@@ -35,13 +35,17 @@ Recording record(const RunConfig& config, int ranks, int64_t updates, const Tamp
 /// How far a layout may be from one rank (docs/numerics.md).
 struct Tolerance {
   double loss = 1e-5;      ///< relative, every update
-  double gradient = 1e-4;  ///< of the tensor's largest element, every update
-  double update = 1e-2;    ///< Euclidean norm of the difference over that of the change
+  double gradient = 1e-4;  ///< of the tensor's largest element, at equal weights (update 1)
+  /// The same afterwards. Rules that divide by the size of the gradient turn the rounding of
+  /// elements with almost no gradient into updates; sgd and nag do not and keep `gradient`.
+  double later = 1e-2;
+  double update = 1e-2;  ///< Euclidean norm of the difference over that of the change
 };
 
 struct TensorDifference {
   std::string name;
-  double gradient = 0;  ///< worst of all updates, in units of the tensor's largest element
+  double gradient = 0;  ///< at update 1, in units of the tensor's largest element
+  double later = 0;     ///< worst of the further updates
   double update = 0;
   bool wrong = false;
 };
@@ -54,6 +58,7 @@ struct Verdict {
   /// Of the tensors that differ, the one that backward reaches first; empty: none differs.
   std::string first_wrong;
   double worst_gradient() const;
+  double worst_later() const;
   double worst_update() const;
 };
 /// `updates_count`: whether updates have a limit; false for rules that turn rounding into updates

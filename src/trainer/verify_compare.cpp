@@ -52,21 +52,20 @@ std::string unit_of(const std::string& name) {
 }
 
 TensorDifference difference_of(const std::string& name, const RecordedTensor& is,
-                               const Recording& truth, bool updates_count,
-                               const Tolerance& limits) {
+                               const Recording& truth, const Tolerance& limits) {
   const RecordedTensor& wanted = truth.tensors.at(name);
   const std::string unit = unit_of(name);
-  TensorDifference d{name, 0, 0, is.gradients.size() != wanted.gradients.size()};
+  TensorDifference d{.name = name, .wrong = is.gradients.size() != wanted.gradients.size()};
   for (size_t k = 0; k < std::min(is.gradients.size(), wanted.gradients.size()); ++k) {
     double scale = largest(wanted.gradients[k]);
     if (const auto other = truth.tensors.find(unit); other != truth.tensors.end())
       scale = std::max(scale, largest(other->second.gradients[k]));
-    d.gradient = std::max(d.gradient,
-                          ratio(largest_difference(is.gradients[k], wanted.gradients[k]), scale));
+    double& worst = k == 0 ? d.gradient : d.later;
+    worst = std::max(worst, ratio(largest_difference(is.gradients[k], wanted.gradients[k]), scale));
   }
   d.update = unit.empty() ? distance(is.update, wanted.update) : 0;
-  d.wrong = d.wrong || !(d.gradient <= limits.gradient) ||
-            (updates_count && !(d.update <= limits.update));
+  d.wrong = d.wrong || !(d.gradient <= limits.gradient) || !(d.later <= limits.later) ||
+            !(d.update <= limits.update);
   return d;
 }
 
@@ -91,14 +90,25 @@ double Verdict::worst_gradient() const {
   for (const auto& t : tensors) worst = std::max(worst, t.gradient);
   return worst;
 }
+double Verdict::worst_later() const {
+  double worst = 0;
+  for (const auto& t : tensors) worst = std::max(worst, t.later);
+  return worst;
+}
 double Verdict::worst_update() const {
   double worst = 0;
   for (const auto& t : tensors) worst = std::max(worst, t.update);
   return worst;
 }
 
-Verdict compare(const Recording& layout, const Recording& truth, bool updates_count,
-                const Tolerance& limits) {
+Tolerance tolerance_for(const std::string& optimizer) {
+  Tolerance limits;
+  if (optimizer == "sgd" || optimizer == "nag") limits.later = limits.gradient;
+  if (optimizer == "lion") limits.later = limits.update = std::numeric_limits<double>::max();
+  return limits;
+}
+
+Verdict compare(const Recording& layout, const Recording& truth, const Tolerance& limits) {
   Verdict verdict;
   verdict.faults = layout.faults;
   if (layout.losses.size() != truth.losses.size())
@@ -116,7 +126,7 @@ Verdict compare(const Recording& layout, const Recording& truth, bool updates_co
       verdict.faults.push_back(name + ": no rank holds it");
       continue;
     }
-    verdict.tensors.push_back(difference_of(name, found->second, truth, updates_count, limits));
+    verdict.tensors.push_back(difference_of(name, found->second, truth, limits));
   }
   for (const auto& [name, tensor] : layout.tensors)
     if (!truth.tensors.contains(name))
@@ -146,13 +156,15 @@ std::string first_bit_difference(const Recording& a, const Recording& b) {
 
 Verdict verify(const RunConfig& config, int ranks, int64_t updates, const Tamper& tamper) {
   const Recording truth = record(on_one_rank(config), 1, updates);
-  return compare(record(config, ranks, updates, tamper), truth, config.optimizer.type != "lion");
+  return compare(record(config, ranks, updates, tamper), truth,
+                 tolerance_for(config.optimizer.type));
 }
 
 std::string to_text(const Verdict& verdict, const std::string& layout, int64_t updates) {
-  std::string out = fmt::format("{:<28}{:>12}{:>12}\n", "tensor", "gradient", "update");
+  std::string out =
+      fmt::format("{:<28}{:>12}{:>12}{:>12}\n", "tensor", "gradient", "later", "update");
   for (const auto& t : verdict.tensors)
-    out += fmt::format("{:<28}{:>12.2e}{:>12}{}\n", t.name, t.gradient,
+    out += fmt::format("{:<28}{:>12.2e}{:>12.2e}{:>12}{}\n", t.name, t.gradient, t.later,
                        unit_of(t.name).empty() ? fmt::format("{:.2e}", t.update) : "-",
                        t.wrong ? "  differs" : "");
   out += fmt::format("{:<28}{:>12.2e}\n", "loss", verdict.loss);
