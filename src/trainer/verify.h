@@ -72,7 +72,7 @@ std::string first_bit_difference(const Recording& a, const Recording& b);
 /// batch as small as the layout allows, several gradient buckets. Style, ratios, schedule, dropout,
 /// optimizer and ZeRO stage stay.
 RunConfig shrunk(RunConfig config, int ranks);
-/// The same training on one rank: no parallelism, no ZeRO.
+/// The same training on one rank: no parallelism, no ZeRO, nothing recomputed or offloaded.
 RunConfig on_one_rank(RunConfig config);
 /// "tp2+sp pp2 interleaved v2 dp2 zero1".
 std::string layout_text(const RunConfig& config, int ranks);

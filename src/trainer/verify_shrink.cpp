@@ -102,6 +102,8 @@ RunConfig on_one_rank(RunConfig c) {
   c.parallel = {};
   c.pipeline = {};
   c.zero_optimization.stage = 0;
+  c.recompute = {};
+  c.offload = {};
   return c;
 }
 
