@@ -39,7 +39,8 @@ void check_run(const LoadedRun& run, int ranks) {
   std::vector<Error> others;
   parallel::Degrees degrees;
   collect(others, [&] { degrees = parallel::degrees_of(c.parallel, ranks); });
-  for (const auto& issue : nn::validate(c.model, degrees.tp, c.parallel.sequence_parallel))
+  const int64_t tp = c.parallel.tensor_model_parallel_size;
+  for (const auto& issue : nn::validate(c.model, tp, c.parallel.sequence_parallel))
     violations.add(issue.id, issue.key, issue.found, issue.wanted, issue.advice);
   if (others.empty()) {
     check_batch(c, degrees, violations);
