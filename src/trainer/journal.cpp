@@ -16,7 +16,7 @@ namespace echelon::trainer {
 namespace {
 
 constexpr double kPeakSeconds = 0.05;
-constexpr int64_t kMemoryEvery = 50;  // steps between two looks at the ranks' memory
+constexpr int64_t kMemoryEvery = 10;  // steps between two looks at the ranks' memory
 
 /// Text of the data's tokenizer; empty when the data comes without one.
 std::string tokenizer_text(const RunConfig& config) {
