@@ -37,4 +37,14 @@ SplitArguments split_arguments(const Arguments& arguments) {
   return result;
 }
 
+std::filesystem::path config_file(const std::string& name) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (fs::exists(name, ignored)) return name;
+  const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
+  const fs::path installed = program.parent_path().parent_path() / "share/echelon" / name;
+  return fs::path(name).is_relative() && fs::exists(installed, ignored) ? installed
+                                                                        : fs::path(name);
+}
+
 }  // namespace echelon::app

@@ -125,7 +125,7 @@ int run_bench(const Arguments& arguments) {
   });
   const auto options = config::load<Options>({.file = {}, .overrides = own});
   return run_ranked([&](comm::Communicator& world) {
-    auto run = trainer::load_run({.file = names[0], .overrides = overrides}, world);
+    auto run = trainer::load_run({.file = config_file(names[0]), .overrides = overrides}, world);
     if (run.config.model.vocab_size == 0) trainer::settle_vocabulary(run.config, world);
     trainer::check_run(run, world.size());
     trainer::settle_threads(run.config, world);

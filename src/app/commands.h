@@ -1,5 +1,6 @@
 #pragma once
 // The subcommands of the program. Each gets the words after its name and returns the exit code.
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,11 @@ struct SplitArguments {
   std::vector<std::string> names, overrides;
 };
 SplitArguments split_arguments(const Arguments& arguments);
+
+/// The configuration file called `name`: as it is, or, when there is none, the one installed with
+/// the program (<prefix>/share/echelon/<name>), so that configs/model/gpt2-124m.yaml works
+/// anywhere.
+std::filesystem::path config_file(const std::string& name);
 
 #define X(name, summary) int run_##name(const Arguments& arguments);
 #include "src/app/commands.def"

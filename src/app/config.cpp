@@ -26,7 +26,7 @@ config::Settings declared() { return config::settings_of(trainer::RunConfig{}); 
 
 config::Settings settings_from(const std::string& file, const std::vector<std::string>& overrides) {
   config::Settings settings;
-  config::load<trainer::RunConfig>({.file = file, .overrides = overrides}, &settings);
+  config::load<trainer::RunConfig>({.file = config_file(file), .overrides = overrides}, &settings);
   return settings;
 }
 
@@ -38,7 +38,7 @@ int check(const std::string& file, std::vector<std::string> overrides) {
     return true;
   });
   const auto world = comm::make_self();
-  auto run = trainer::load_run({.file = file, .overrides = overrides}, *world);
+  auto run = trainer::load_run({.file = config_file(file), .overrides = overrides}, *world);
   if (run.config.model.vocab_size == 0)
     run.config.model.vocab_size = 50257;  // the data says it later
   trainer::check_run(run, ranks);

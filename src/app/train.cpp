@@ -30,7 +30,7 @@ int run_train(const Arguments& arguments) {
          names.size());
   const trainer::StopSignals signals;
   return run_ranked([&](comm::Communicator& world) {
-    auto run = trainer::load_run({.file = names[0], .overrides = overrides}, world);
+    auto run = trainer::load_run({.file = config_file(names[0]), .overrides = overrides}, world);
     return static_cast<int>(trainer::run(std::move(run), world, signals));
   });
 }
