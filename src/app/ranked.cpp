@@ -21,16 +21,24 @@ bool follows(const Error& error) {
   return error.code() == ExitCode::communication && error.id() == "P0";
 }
 
-/// All ranks often stop for the same reason (a bad file). Rank 0 says it at once and ends the job;
-/// the others give it a moment, in which the end of the job ends them silently.
+/// Whether all ranks are likely to have found the same: a bad file, a full disk, a refused resume.
+bool shared(ExitCode code) {
+  return code == ExitCode::data || code == ExitCode::no_checkpoint ||
+         code == ExitCode::resume_mismatch || code == ExitCode::storage ||
+         code == ExitCode::numerics || code == ExitCode::run_dir_in_use;
+}
+
+/// What all ranks find, rank 0 says at once and ends the job; the others give it a moment, in which
+/// the end of the job ends them silently.
 void let_others_speak(const Error& error, const comm::Communicator& world) {
-  if (world.size() == 1 || (world.rank() == 0 && !follows(error))) return;
+  const bool later = follows(error) || (shared(error.code()) && world.rank() > 0);
+  if (world.size() == 1 || !later) return;
   sigset_t end;
   sigemptyset(&end);
   sigaddset(&end, SIGTERM);
   ::pthread_sigmask(SIG_UNBLOCK, &end, nullptr);
-  const int place = follows(error) ? 100 : std::min(world.rank(), 50);
-  std::this_thread::sleep_for(std::chrono::milliseconds(400 + 20 * place));
+  const int place = follows(error) ? 50 : std::min(world.rank(), 50);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1000 + 20 * place));
 }
 
 void report(const Error& error, const comm::Communicator& world) {

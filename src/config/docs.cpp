@@ -101,7 +101,7 @@ std::string help_all(const Settings& settings) {
 
 std::string markdown(const Settings& settings) {
   std::string out =
-      "# Configuration reference\n\nGenerated from the field lists by `echelon config --markdown`; "
+      "# Configuration reference\n\nGenerated from the field lists by `echelon config docs`; "
       "do not edit.\n\n";
   if (const std::string top = table(settings, ""); !top.empty()) out += top + "\n";
   for (const Section& section : settings.sections)
