@@ -35,7 +35,7 @@ Recording record(const RunConfig& config, int ranks, int64_t updates, const Tamp
 /// How far a layout may be from one rank (docs/numerics.md).
 struct Tolerance {
   double loss = 1e-5;      ///< relative, every update
-  double gradient = 1e-4;  ///< of the tensor's largest element, at equal weights (update 1)
+  double gradient = 2e-5;  ///< of the tensor's largest element, at equal weights (update 1)
   /// The same afterwards. Rules that divide by the size of the gradient turn the rounding of
   /// elements with almost no gradient into updates; sgd and nag do not and keep `gradient`.
   double later = 1e-2;
