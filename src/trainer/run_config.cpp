@@ -37,6 +37,9 @@ void TrainConfig::fields(config::Fields& f) {
   f.integer(
       "max_consecutive_skips", max_consecutive_skips, {1, 1 << 20},
       "Updates skipped in a row for non-finite gradients before the run stops (exit code 7).");
+  f.integer("replica_check_interval", replica_check_interval, {0},
+            "Updates between two comparisons of all replicated weights bit for bit (exit code 8); "
+            "0: none.");
   f.integer(
       "threads_per_rank", threads_per_rank, {0, 4096},
       "Compute threads of a CPU rank; 0: OMP_NUM_THREADS, else cores of the host / its ranks.");

@@ -5,6 +5,7 @@
 
 #include "echelon/data/meta.h"
 #include "echelon/optim/norm.h"
+#include "src/trainer/replicas.h"
 
 namespace echelon::trainer {
 
@@ -83,6 +84,8 @@ StepReport Trainer::step() {
   consumed_ += report.sequences;
   ++attempts_;
   report.step = step_;
+  if (const auto k = config_.train.replica_check_interval; k > 0 && step_ % k == 0)
+    check_replicas(parts_, step_);
   report.seconds = clock.seconds();
   return report;
 }
