@@ -79,8 +79,6 @@ int bench(const trainer::RunConfig& config, const Options& options, comm::Commun
     seconds.push_back(comm::all_reduce(world, std::vector<double>{mine}, comm::ReduceOp::max)[0]);
   }
   peak = (peak + peak_of_all(world)) / 2;
-  const auto use = trainer.parts().memory->use();
-  const auto stored = trainer.parts().store->bytes();
   if (world.rank() != 0) return 0;
   const double step = median(seconds), tokens = static_cast<double>(first.tokens);
   const double share = nn::flops_per_token(config.model).train(true) * tokens / step / peak;
@@ -101,8 +99,7 @@ int bench(const trainer::RunConfig& config, const Options& options, comm::Commun
              *std::max_element(seconds.begin(), seconds.end()));
   fmt::print("steps_per_second: {:.4f}\ntokens_per_second: {:.1f}\n", 1 / step, tokens / step);
   fmt::print("fma_peak: {:.1f} GFLOP/s\nshare_of_peak: {:.1f} %\n", peak / 1e9, 100 * share);
-  const double held =
-      static_cast<double>(use.total_peak) + static_cast<double>(stored.weights + stored.gradients);
+  const auto held = static_cast<double>(trainer::most_tensor_bytes(trainer.parts()));
   fmt::print("memory: {} in tensors at most, {} resident at most\n", text::bytes(held),
              text::bytes(static_cast<double>(peak_resident_bytes())));
   return 0;

@@ -36,4 +36,16 @@ int settle_threads(const RunConfig& config, comm::Communicator& world) {
   return threads;
 }
 
+/// What the allocator handed out at most, and buffers shared between ranks, which it does not
+/// count.
+int64_t most_tensor_bytes(const Assembly& parts) {
+  const auto use = parts.memory->use();
+  const auto held = parts.store->bytes();
+  const auto counted = use.now[static_cast<size_t>(MemoryCategory::weights)] +
+                       use.now[static_cast<size_t>(MemoryCategory::gradients)];
+  const int64_t shared =
+      held.weights + held.gradients + held.staging - static_cast<int64_t>(counted);
+  return static_cast<int64_t>(use.total_peak) + std::max<int64_t>(0, shared);
+}
+
 }  // namespace echelon::trainer

@@ -10,6 +10,7 @@
 #include "echelon/data/inspect.h"
 #include "echelon/ops/peak.h"
 #include "echelon/telemetry/nvtx.h"
+#include "echelon/trainer/host.h"
 
 namespace echelon::trainer {
 
@@ -26,18 +27,6 @@ std::string tokenizer_text(const RunConfig& config) {
     log::warn("{}; checkpoints will carry no tokenizer", error.what());
     return "";
   }
-}
-
-/// What the allocator handed out at most, and buffers shared between ranks, which it does not
-/// count.
-int64_t most_tensor_bytes(const Assembly& parts) {
-  const auto use = parts.memory->use();
-  const auto held = parts.store->bytes();
-  const auto counted = use.now[static_cast<size_t>(MemoryCategory::weights)] +
-                       use.now[static_cast<size_t>(MemoryCategory::gradients)];
-  const int64_t shared =
-      held.weights + held.gradients + held.staging - static_cast<int64_t>(counted);
-  return static_cast<int64_t>(use.total_peak) + std::max<int64_t>(0, shared);
 }
 
 }  // namespace
