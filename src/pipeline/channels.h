@@ -15,6 +15,8 @@ namespace echelon::pipeline {
 class Channels {
  public:
   Channels(const PipeShape& shape, comm::Communicator& pp);
+  /// Messages in flight (a pass ended in an exception) are waited for on a thread of their own:
+  /// peers may never answer, and waiting here would hide the error.
   ~Channels();
 
   /// Lists the receives to come, in order; the first ones are posted at once.
@@ -41,13 +43,18 @@ class Channels {
   void post(bool forward);
   static std::unique_ptr<Stream>& ensure(std::unique_ptr<Stream>& stream, const char* name);
 
+  /// Whatever a message in flight needs.
+  struct Lines {
+    // [activation or gradient][colour of the sending rank: even, odd, last]
+    std::array<std::array<std::unique_ptr<comm::Communicator>, 3>, 2> edges;
+    std::array<Inbox, 2> inbox;
+    std::array<std::unique_ptr<Stream>, 2> outbox;
+    std::array<std::deque<comm::Pending>, 2> sending;
+  };
+
   PipeShape shape_;
   int rank_;
-  // [activation or gradient][colour of the sending rank: even, odd, last]
-  std::array<std::array<std::unique_ptr<comm::Communicator>, 3>, 2> edges_;
-  std::array<Inbox, 2> inbox_;
-  std::array<std::unique_ptr<Stream>, 2> outbox_;
-  std::array<std::deque<comm::Pending>, 2> sending_;
+  std::unique_ptr<Lines> lines_ = std::make_unique<Lines>();
   Shape message_;
   DType dtype_ = DType::f32;
   Allocator* memory_ = nullptr;

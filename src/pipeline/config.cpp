@@ -24,6 +24,12 @@ void PipelineConfig::fields(config::Fields& f) {
 }
 
 std::vector<nn::StageRange> stage_ranges(const PipelineConfig& config, int64_t layers, int ranks) {
+  if (ranks == 1 && config.virtual_pipeline_model_parallel_size > 1)
+    fail(
+        ExitCode::config, "V03",
+        "parallel.virtual_pipeline_model_parallel_size: found {} with one pipeline rank, wanted 1; "
+        "nothing was started; use 1, or raise pipeline_model_parallel_size",
+        config.virtual_pipeline_model_parallel_size);
   const int64_t stages = ranks * config.virtual_pipeline_model_parallel_size;
   std::vector<int64_t> counts = config.pipeline_layout;
   if (counts.empty()) {

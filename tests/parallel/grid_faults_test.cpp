@@ -1,6 +1,8 @@
 // The comparison of layouts sees the errors that layouts are known for.
 #include <catch2/catch.hpp>
 
+#include <chrono>
+
 #include "echelon/data/loader.h"
 #include "tests/parallel/grid_model.h"
 
@@ -51,6 +53,25 @@ class LocalMean final : public nn::Layer {
 
  private:
   std::unique_ptr<nn::Layer> head_;
+};
+
+/// Fails in the second backward.
+class Failing final : public nn::Layer {
+ public:
+  explicit Failing(std::unique_ptr<nn::Layer> inner) : inner_(std::move(inner)) {}
+  Tensor forward(const Tensor& x, nn::Context& ctx) override { return inner_->forward(x, ctx); }
+  Tensor backward(const Tensor& dy, nn::Context& ctx) override {
+    if (++calls_ == 2) throw Error(ExitCode::data, "D3", "a planted failure");
+    return inner_->backward(dy, ctx);
+  }
+  void parameters(std::vector<nn::Parameter*>& out) override { inner_->parameters(out); }
+  nn::Cost cost(int64_t rows, int64_t tokens, DType dtype) const override {
+    return inner_->cost(rows, tokens, dtype);
+  }
+
+ private:
+  std::unique_ptr<nn::Layer> inner_;
+  int calls_ = 0;
 };
 
 trainer::RunConfig layout(int64_t tp, int64_t pp, bool rows_split, int64_t stage) {
@@ -111,4 +132,23 @@ TEST_CASE("verify sees one rank that starts from other weights", "[parallel]") {
   });
   CHECK_FALSE(verdict.equal);
   CHECK(verdict.loss > 1e-5);
+}
+
+TEST_CASE("an error of one pipeline rank ends all of them at once with its own message",
+          "[parallel]") {
+  for (const int wrong_rank : {0, 1, 2, 3}) {
+    const auto begin = std::chrono::steady_clock::now();
+    std::string said;
+    try {
+      trainer::record(layout(1, 4, false, 0), 4, 2, [&](trainer::Trainer& t) {
+        if (t.parts().mesh->world().rank() != wrong_rank) return;
+        auto& layer = t.parts().chunks.front()->layers().front();
+        layer = std::make_unique<Failing>(std::move(layer));
+      });
+    } catch (const Error& error) {
+      said = error.what();
+    }
+    CHECK(said == "a planted failure");
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+  }
 }
