@@ -11,7 +11,10 @@
 
 namespace echelon {
 
-class Event::State {
+namespace {
+
+/// Set by the worker thread.
+class Finished final : public Event::State {
  public:
   void finish(std::exception_ptr error) {
     {
@@ -21,12 +24,12 @@ class Event::State {
     }
     changed_.notify_all();
   }
-  void wait() {
+  void wait() override {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return done_; });
     if (error_) std::rethrow_exception(error_);
   }
-  bool done() {
+  bool done() override {
     const std::lock_guard lock(mutex_);
     return done_;
   }
@@ -37,6 +40,8 @@ class Event::State {
   bool done_ = false;
   std::exception_ptr error_;
 };
+
+}  // namespace
 
 void Event::wait() const {
   if (state_) state_->wait();
@@ -81,7 +86,7 @@ class WorkerStream final : public Stream {
   }
 
   Event record() override {
-    auto state = std::make_shared<Event::State>();
+    auto state = std::make_shared<Finished>();
     push([this, state] { state->finish(error_); });
     return Event(std::move(state));
   }
@@ -91,7 +96,7 @@ class WorkerStream final : public Stream {
   }
 
   void synchronize() override {
-    auto state = std::make_shared<Event::State>();
+    auto state = std::make_shared<Finished>();
     push([this, state] { state->finish(std::exchange(error_, nullptr)); });
     state->wait();
   }

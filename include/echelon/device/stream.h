@@ -11,11 +11,18 @@ namespace echelon {
 /// work before it threw.
 class Event {
  public:
-  class State;
+  /// What a kind of stream knows about the point.
+  class State {
+   public:
+    virtual ~State() = default;
+    virtual void wait() = 0;
+    virtual bool done() = 0;
+  };
   Event() = default;  ///< already done
   explicit Event(std::shared_ptr<State> state) : state_(std::move(state)) {}
   void wait() const;
   bool done() const;
+  const std::shared_ptr<State>& state() const { return state_; }
 
  private:
   std::shared_ptr<State> state_;
