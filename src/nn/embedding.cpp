@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "echelon/nn/context_parallel.h"
 #include "echelon/nn/decoding.h"
 #include "echelon/ops/embedding.h"
 #include "src/nn/token_check.h"
@@ -13,7 +14,15 @@ namespace {
 /// Calls run(rows from, rows to, position of `from`, period) for whole sequences and for pieces of
 /// one, so that positions inside a run are position + row % period.
 template <class Run>
-void for_position_runs(int64_t first_row, int64_t rows, int64_t tokens, Run run) {
+void for_table_runs(const ContextParallel* split, int64_t first_row, int64_t rows, int64_t tokens,
+                    Run run) {
+  if (split) {
+    for_position_runs(split, tokens, first_row, rows,
+                      [&](int64_t from, int64_t to, int64_t, int64_t position) {
+                        run(from, to, position, to - from);
+                      });
+    return;
+  }
   int64_t from = 0;
   while (from < rows) {
     const int64_t position = (first_row + from) % tokens;
@@ -46,12 +55,12 @@ Tensor VocabEmbedding::forward(const Tensor&, Context& ctx) {
     const int64_t start = ctx.decoding ? ctx.decoding->position : 0;
     ECH_CHECK(start + tokens <= positions_->shape[0], "position {} of a table of {}",
               start + tokens - 1, positions_->shape[0]);
-    for_position_runs(tp_.first_row(y.size(0), ctx), y.size(0), tokens,
-                      [&](int64_t from, int64_t to, int64_t position, int64_t period) {
-                        Tensor run = y.slice(from, to);
-                        ops::position_add(positions_->value, period, start + position, run,
-                                          ctx.stream);
-                      });
+    for_table_runs(ctx.context_parallel, tp_.first_row(y.size(0), ctx), y.size(0), tokens,
+                   [&](int64_t from, int64_t to, int64_t position, int64_t period) {
+                     Tensor run = y.slice(from, to);
+                     ops::position_add(positions_->value, period, start + position, run,
+                                       ctx.stream);
+                   });
   }
   dropout_rows(y, dropout_, 0, DropoutPlace::embedding, tp_, ctx);
   return y;
@@ -65,16 +74,17 @@ Tensor VocabEmbedding::backward(const Tensor& dy, Context& ctx) {
   done.push_back(&table_);
   ctx.weight_gradient(
       [dh, whole, tokens = ctx.batch.tokens, first_row = tp_.first_row(dh.size(0), ctx),
-       first_token = first_token(), this, sink = ctx.sink, &stream = ctx.stream] {
+       first_token = first_token(), split = ctx.context_parallel, this, sink = ctx.sink,
+       &stream = ctx.stream] {
         Tensor dtable = gradient_of(table_, sink);
         ops::embedding_backward(tokens.flat(), whole, first_token, dtable, stream);
         if (!positions_) return;
         Tensor dpositions = gradient_of(*positions_, sink);
-        for_position_runs(first_row, dh.size(0), tokens.size(1),
-                          [&](int64_t from, int64_t to, int64_t position, int64_t period) {
-                            ops::position_backward(dh.slice(from, to), period, position, dpositions,
-                                                   stream);
-                          });
+        for_table_runs(split, first_row, dh.size(0), tokens.size(1),
+                       [&](int64_t from, int64_t to, int64_t position, int64_t period) {
+                         ops::position_backward(dh.slice(from, to), period, position, dpositions,
+                                                stream);
+                       });
       },
       std::move(done));
   return {};

@@ -1,5 +1,7 @@
 #include "echelon/nn/tensor_parallel.h"
 
+#include "echelon/nn/context_parallel.h"
+
 #include "echelon/ops/elementwise.h"
 
 namespace echelon::nn {
@@ -57,6 +59,20 @@ Philox dropout_stream(const Context& ctx, int64_t layer, DropoutPlace place) {
 void dropout_rows(Tensor& x, double p, int64_t layer, DropoutPlace place, const TensorParallel& tp,
                   const Context& ctx) {
   if (p == 0 || !ctx.training) return;
+  if (ctx.context_parallel) {
+    for_position_runs(
+        ctx.context_parallel, ctx.batch.length(), tp.first_row(x.size(0), ctx), x.size(0),
+        [&](int64_t from, int64_t to, int64_t sequence, int64_t position) {
+          Tensor run = x.slice(from, to);
+          ops::dropout(
+              run, static_cast<float>(p), dropout_stream(ctx, layer, place),
+              {.whole_columns = x.size(1),
+               .first_row = (ctx.batch.first_sample + sequence) * whole_length(ctx) + position,
+               .first_column = 0},
+              ctx.stream);
+        });
+    return;
+  }
   const ops::Placement where{
       .whole_columns = x.size(1),
       .first_row = ctx.batch.first_sample * ctx.batch.length() + tp.first_row(x.size(0), ctx),

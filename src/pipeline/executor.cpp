@@ -117,7 +117,8 @@ void Executor::forward(Run& run, const Action& action) {
                   .step = run.pass.step,
                   .training = run.training,
                   .trace = engine_.trace,
-                  .tp_stream = engine_.tp_stream};
+                  .tp_stream = engine_.tp_stream,
+                  .context_parallel = engine_.context_parallel};
   // Between chunks of one rank (a pipeline of one) the activation is handed over in memory.
   Tensor input = std::exchange(run.received_act, {});
   if (!input.defined() && action.stage > 0)
@@ -149,7 +150,8 @@ void Executor::backward(Run& run, const Action& action, bool split) {
                   .sink = run.pass.sink,
                   .wgrad = split ? &slot.wgrad : nullptr,
                   .trace = engine_.trace,
-                  .tp_stream = engine_.tp_stream};
+                  .tp_stream = engine_.tp_stream,
+                  .context_parallel = engine_.context_parallel};
   Tensor dy = std::exchange(run.received_grad, {});
   if (!dy.defined() && action.stage + 1 < shape_.stages())
     dy = std::exchange(run.slots[{action.stage + 1, action.micro}].dinput, {});

@@ -58,7 +58,8 @@ std::unique_ptr<pipeline::Executor> build_executor(const RunConfig& config, cons
   return std::make_unique<pipeline::Executor>(
       static_cast<int>(chunks.size()), pipeline::make_schedule(config.pipeline.pipeline_schedule),
       chunks, a.mesh->on(parallel::Axis::pp),
-      pipeline::Engine{*a.stream, *a.memory, trace, a.tp_stream.get(), stash_maker(config, a)});
+      pipeline::Engine{*a.stream, *a.memory, trace, a.tp_stream.get(), stash_maker(config, a),
+                       a.context_parallel.get()});
 }
 
 }  // namespace
@@ -70,6 +71,11 @@ Assembly assemble(const RunConfig& config, comm::Communicator& world, TraceSink*
   a.mesh =
       std::make_unique<parallel::Mesh>(parallel::degrees_of(config.parallel, world.size()), world);
   if (a.mesh->degrees().tp > 1) a.tp_stream = make_worker_stream("tp-comm");
+  if (a.mesh->degrees().cp > 1) {
+    a.cp_stream = make_worker_stream("cp-comm");
+    a.context_parallel = std::make_unique<nn::ContextParallel>(
+        nn::ContextParallel{&a.mesh->on(parallel::Axis::cp), a.cp_stream.get()});
+  }
   a.replicated_state = config.zero_optimization.stage == 0;
   a.chunks = build_chunks(config, *a.mesh);
   for (const auto& chunk : a.chunks) remat::rematerialize(*chunk, config.recompute);

@@ -31,6 +31,21 @@ void check_batch(const RunConfig& c, const parallel::Degrees& degrees,
                              (batch / unit + 1) * unit));
 }
 
+void check_context(const RunConfig& c, const parallel::Degrees& degrees,
+                   config::Violations& violations) {
+  if (degrees.cp == 1) return;
+  const int64_t pieces = int64_t{2} * degrees.cp * (c.parallel.sequence_parallel ? degrees.tp : 1);
+  if (c.model.seq_length % pieces != 0)
+    violations.add("V20", "model.seq_length",
+                   fmt::format("{} for {} context-parallel ranks", c.model.seq_length, degrees.cp),
+                   fmt::format("a multiple of {}", pieces),
+                   fmt::format("use {}", (c.model.seq_length / pieces + 1) * pieces));
+  if (c.model.attention_kind != "dense")
+    violations.add("V20", "attention.kind", c.model.attention_kind,
+                   "dense with parallel.context_parallel_size > 1",
+                   "set parallel.context_parallel_size to 1");
+}
+
 }  // namespace
 
 void check_run(const LoadedRun& run, int ranks) {
@@ -44,6 +59,7 @@ void check_run(const LoadedRun& run, int ranks) {
     violations.add(issue.id, issue.key, issue.found, issue.wanted, issue.advice);
   if (others.empty()) {
     check_batch(c, degrees, violations);
+    check_context(c, degrees, violations);
     collect(others, [&] {
       optim::check_rampup(c.train.rampup_batch_size, c.train.global_batch_size,
                           c.train.micro_batch_size * degrees.dp);

@@ -34,6 +34,19 @@ int64_t valid_targets(const std::vector<nn::MicroBatch>& micros) {
   return valid;
 }
 
+/// This rank's pieces of every row, one after the other.
+Tensor own_pieces(const Tensor& rows, const nn::ContextParallel& split, Allocator& memory) {
+  const int64_t whole = rows.size(1), length = whole / (2 * split.size());
+  Tensor own = Tensor::empty({rows.size(0), 2 * length}, rows.dtype(), memory);
+  for (int64_t row = 0; row < rows.size(0); ++row)
+    for (const int half : {0, 1}) {
+      const int64_t from = row * whole + split.piece(split.rank(), half) * length;
+      Tensor to = own.flat((2 * row + half) * length, (2 * row + half + 1) * length);
+      copy(rows.flat(from, from + length), to);
+    }
+  return own;
+}
+
 }  // namespace
 
 Trainer::Trainer(RunConfig config, comm::Communicator& world, RowSource rows,
@@ -124,9 +137,14 @@ std::vector<nn::MicroBatch> Trainer::next_micro_batches(int64_t sequences) {
 std::vector<nn::MicroBatch> Trainer::cut(const data::Batch& rows, int64_t first_sample) const {
   std::vector<nn::MicroBatch> micros;
   const int64_t size = std::min(config_.train.micro_batch_size, rows.tokens.size(0));
+  Tensor tokens = rows.tokens, targets = rows.targets;
+  if (parts_.context_parallel) {
+    tokens = own_pieces(tokens, *parts_.context_parallel, *parts_.memory);
+    targets = own_pieces(targets, *parts_.context_parallel, *parts_.memory);
+  }
   for (int64_t at = 0; at + size <= rows.tokens.size(0); at += size)
     micros.push_back(
-        {rows.tokens.slice(at, at + size), rows.targets.slice(at, at + size), first_sample + at});
+        {tokens.slice(at, at + size), targets.slice(at, at + size), first_sample + at});
   return micros;
 }
 

@@ -44,6 +44,7 @@ struct MicroBatch {
 enum class HeadOutput { loss, logits, last_logits };
 
 struct Decoding;
+struct ContextParallel;
 
 /// Where to add the gradient of a parameter, asked at the moment of writing: with ZeRO stage 2 the
 /// memory exists from here until the parameter is reported ready. Null sink: Parameter::grad.
@@ -67,7 +68,8 @@ struct Context {
   GradSink* sink = nullptr;     ///< null: nobody waits for gradients
   WgradQueue* wgrad = nullptr;  ///< null: weight gradients are computed at once
   TraceSink* trace = nullptr;
-  Stream* tp_stream = nullptr;   ///< stream of tensor-parallel collectives; null: `stream`
+  Stream* tp_stream = nullptr;  ///< stream of tensor-parallel collectives; null: `stream`
+  const ContextParallel* context_parallel = nullptr;  ///< null: sequences are whole
   Decoding* decoding = nullptr;  ///< cached decoding: rows continue the sequences in the cache
   HeadOutput head = HeadOutput::loss;
 

@@ -29,6 +29,7 @@ struct Engine {
   Stream* tp_stream = nullptr;
   /// Stash of one micro-batch of one chunk; null: plain.
   std::function<std::unique_ptr<nn::Stash>()> make_stash;
+  const nn::ContextParallel* context_parallel = nullptr;  ///< null: sequences are whole
 };
 
 class Channels;

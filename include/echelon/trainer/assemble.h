@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "echelon/nn/context_parallel.h"
 #include "echelon/nn/gpt_stage.h"
 #include "echelon/offload/tensor_store.h"
 #include "echelon/optim/optimizer.h"
@@ -18,7 +19,9 @@ struct Assembly {
   std::shared_ptr<Allocator> memory;
   std::unique_ptr<Stream> stream;
   std::unique_ptr<Stream> tp_stream;  ///< null without tensor parallelism
+  std::unique_ptr<Stream> cp_stream;  ///< null without context parallelism
   std::unique_ptr<parallel::Mesh> mesh;
+  std::unique_ptr<nn::ContextParallel> context_parallel;  ///< null: sequences are whole
   std::vector<std::unique_ptr<nn::GptStage>> chunks;
   std::unique_ptr<sharding::ParamStore> store;
   std::unique_ptr<optim::Optimizer> optimizer;

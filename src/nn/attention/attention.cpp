@@ -1,5 +1,6 @@
 #include "echelon/nn/attention.h"
 
+#include "echelon/nn/context_parallel.h"
 #include "echelon/nn/decoding.h"
 #include "echelon/ops/attention.h"
 
@@ -36,6 +37,15 @@ Attention::Attention(const Site& site)
 
 void Attention::rotate(const Tensor& qkv, bool inverse, Context& ctx) const {
   if (!rope_) return;
+  if (ctx.context_parallel) {
+    for_position_runs(ctx.context_parallel, ctx.batch.length(), 0, qkv.size(0),
+                      [&](int64_t from, int64_t to, int64_t, int64_t position) {
+                        ops::rope({qkv.slice(from, to), 0}, shape_.heads + shape_.kv_heads,
+                                  shape_.head_size, to - from, position, base_, inverse,
+                                  ctx.stream);
+                      });
+    return;
+  }
   // q and k heads are neighbours in the packed rows: one call turns both.
   ops::rope({qkv, 0}, shape_.heads + shape_.kv_heads, shape_.head_size, ctx.batch.length(),
             ctx.decoding ? ctx.decoding->position : 0, base_, inverse, ctx.stream);

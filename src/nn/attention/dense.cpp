@@ -5,6 +5,7 @@
 #include "echelon/nn/attention.h"
 #include "echelon/nn/decoding.h"
 #include "echelon/ops/attention.h"
+#include "src/nn/attention/ring.h"
 
 namespace echelon::nn {
 
@@ -17,9 +18,16 @@ class Dense : public AttentionCore {
   Tensor forward(const Tensor& qkv, Context& ctx) override {
     const ops::AttentionShape s = shape_of(ctx);
     Tensor out = Tensor::empty({qkv.size(0), shape_.query_columns()}, qkv.dtype(), ctx.memory);
-    Tensor lse = Tensor::empty({s.batch, s.heads, s.query_tokens}, DType::f32, ctx.memory);
-    ops::sdpa_forward({qkv, 0}, {qkv, key_column()}, {qkv, value_column()}, s, out, lse,
-                      ctx.stream);
+    Tensor lse;
+    if (ctx.context_parallel) {
+      Ring ring(shape_, s, ctx);
+      lse = Tensor::empty(ring.lse_shape(), DType::f32, ctx.memory);
+      ring.forward(qkv, out, lse);
+    } else {
+      lse = Tensor::empty({s.batch, s.heads, s.query_tokens}, DType::f32, ctx.memory);
+      ops::sdpa_forward({qkv, 0}, {qkv, key_column()}, {qkv, value_column()}, s, out, lse,
+                        ctx.stream);
+    }
     ctx.save(qkv);
     ctx.save(lse);
     ctx.save(out);
@@ -30,6 +38,7 @@ class Dense : public AttentionCore {
     const Tensor out = ctx.restore();
     const Tensor lse = ctx.restore();
     const Tensor qkv = ctx.restore();
+    if (ctx.context_parallel) return Ring(shape_, shape_of(ctx), ctx).backward(qkv, out, lse, dout);
     Tensor dqkv = Tensor::empty(qkv.shape(), dout.dtype(), ctx.memory);
     ops::sdpa_backward({qkv, 0}, {qkv, key_column()}, {qkv, value_column()}, out, lse, dout,
                        shape_of(ctx), false, {dqkv, 0}, {dqkv, key_column()},
