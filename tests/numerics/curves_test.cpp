@@ -138,3 +138,50 @@ TEST_CASE("every update rule learns the text, alike on 1 and 2 ranks", "[numeric
   const double limit = config.optimizer.type == "lion" ? 1e-3 : 1e-5;  // sign() jumps at zero
   CHECK(worst_relative(trained(sharded, 2, 40, rows).losses, one.losses) < limit);
 }
+
+TEST_CASE("rows without targets weigh nothing, on whichever ranks they are", "[numerics]") {
+  auto full = tiny_gpt2(), half = tiny_gpt2();
+  half.train.global_batch_size = 4;
+  half.train.micro_batch_size = 1;
+  // Rows 0 to 3 of a batch of 8 have targets; they are the whole batch of 4.
+  const auto rows = text_rows(full, [](int64_t row, int64_t) { return row % 8 >= 4; });
+  const auto four = [&](int64_t first, int64_t count) {
+    return rows(first / 4 * 8 + first % 4, count);
+  };
+  const Curve wanted = trained(half, 1, 10, four);
+  for (const Layout& layout : {Layout{.ranks = 1}, Layout{.ranks = 2}, Layout{.ranks = 4},
+                               Layout{.ranks = 4, .zero = 2, .micro = 1}}) {
+    INFO(layout.name());
+    const Curve other = trained(layout.applied(full), layout.ranks, 10, rows);
+    CHECK(worst_relative(other.losses, wanted.losses) < 1e-5);
+    CHECK(worst_relative(other.norms, wanted.norms) < 1e-4);
+  }
+}
+
+TEST_CASE("dropout differs from step to step and from row to row", "[numerics]") {
+  auto config = tiny_gpt2();
+  config.optimizer.lr = 0;
+  config.optimizer.weight_decay = 0;
+  const auto rows = text_rows(config);
+  const auto same_rows = [&](int64_t first, int64_t count) { return rows(first % 8, count); };
+  const Curve plain = trained(config, 1, 3, same_rows);
+  CHECK(plain.losses[0] == plain.losses[2]);
+  config = with_dropout(config, 0.3);
+  const Curve noisy = trained(config, 1, 3, same_rows);
+  CHECK(noisy.losses[0] != noisy.losses[1]);
+  CHECK(noisy.losses[1] != noisy.losses[2]);
+  // Eight times the same row: with one mask for all of them, two rows would have the same loss.
+  const auto one_row = [&](int64_t, int64_t count) {
+    auto batch = rows(0, count);
+    for (int64_t i = 1; i < count; ++i) {
+      Tensor tokens = batch.tokens.slice(i, i + 1), targets = batch.targets.slice(i, i + 1);
+      copy(batch.tokens.slice(0, 1), tokens);
+      copy(batch.targets.slice(0, 1), targets);
+    }
+    return batch;
+  };
+  auto single = config;
+  single.train.micro_batch_size = single.train.global_batch_size = 1;
+  CHECK(trained(config, 1, 1, one_row).losses[0] !=
+        Approx(trained(single, 1, 1, one_row).losses[0]).epsilon(1e-5));
+}
