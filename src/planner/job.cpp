@@ -41,7 +41,7 @@ RankParts parts_of(const Job& job, const parallel::Degrees& degrees,
   const auto tp = comm::make_fake(coords.tp, degrees.tp, "tp");
   const auto ranges = pipeline::stage_ranges(job.pipeline, job.model.num_layers, degrees.pp);
   const bool shared = job.model.tie_embeddings && degrees.pp > 1;
-  const int64_t rows = job.micro_batch * job.model.seq_length;
+  const int64_t rows = job.micro_batch * job.model.seq_length / degrees.cp;
   RankParts parts;
   size_t unit = 0;
   for (int chunk = 0; chunk < job.chunks(); ++chunk) {
@@ -58,9 +58,7 @@ RankParts parts_of(const Job& job, const parallel::Degrees& degrees,
       nn::Cost layer = stage.layers()[index]->cost(rows, job.model.seq_length, DType::f32);
       if (recomputed(job, range, index)) {
         const bool opens = last != before || index == 0;
-        layer.saved_bytes =
-            opens ? stage.activation_shape(job.micro_batch, job.model.seq_length).elements() * 4
-                  : 0;
+        layer.saved_bytes = opens ? stage.activation_shape(1, rows).elements() * 4 : 0;
       }
       cost += layer;
       for (const nn::Parameter* p : parameters)

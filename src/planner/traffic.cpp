@@ -23,6 +23,7 @@ class Ledger {
 
   Traffic run() {
     tensor_parallel();
+    context_parallel();
     pipeline();
     gradients();
     weights();
@@ -51,14 +52,15 @@ class Ledger {
     const int64_t a = rows() * job_.model.hidden_size;
     for (const auto& range : parts_.ranges) {
       const int64_t layers = range.last_layer - range.first_layer;
-      const int64_t again = std::min(layers, job_.recomputed_layers);
+      const int64_t again =
+          job_.recomputed_mlps ? layers : 2 * std::min(layers, job_.recomputed_layers);
       const int64_t first = range.embedding, last = range.head;
-      const int64_t sums = micros_ * (4 * layers + 2 * again + first + last);
+      const int64_t sums = micros_ * (4 * layers + again + first + last);
       if (!job_.sequence_parallel) {
         on_tp("all_reduce", a, sums);
       } else {
         on_tp("reduce_scatter", a, sums);
-        on_tp("all_gather", a, micros_ * (6 * layers + 2 * again + first + 2 * last));
+        on_tp("all_gather", a, micros_ * (6 * layers + again + first + 2 * last));
       }
       on_tp("all_reduce", rows(), 3 * micros_ * last);  // cross-entropy: max, sum, target
     }
@@ -66,6 +68,21 @@ class Ledger {
     int64_t partial = 0;
     for (const Held& h : parts_.held) partial += h.partial_under_sp ? h.elements : 0;
     on_tp("all_reduce", partial, 1);
+  }
+
+  /// Keys and values go around the ring in forward; in backward they and their gradients do.
+  void context_parallel() {
+    const auto& m = job_.model;
+    const int64_t block = rows() * 2 * m.kv_heads() * m.head_size() / d_.tp;
+    int64_t rounds = 0;
+    for (const auto& range : parts_.ranges) {
+      const int64_t layers = range.last_layer - range.first_layer;
+      const int64_t again =
+          job_.recomputed_cores ? layers : std::min(layers, job_.recomputed_layers);
+      rounds += micros_ * (3 * layers + again);
+    }
+    add("send", "cp", d_.cp, DType::f32, block, rounds * (d_.cp - 1));
+    add("recv", "cp", d_.cp, DType::f32, block, rounds * (d_.cp - 1));
   }
 
   /// One activation per boundary, micro-batch and direction.

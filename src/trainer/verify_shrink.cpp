@@ -53,29 +53,19 @@ void shrink_batch(RunConfig& c, const parallel::Degrees& d) {
   c.train.rampup_batch_size.clear();
 }
 
-struct Combination {
-  int tp, pp, dp;
-};
-std::vector<Combination> factors(int ranks) {
-  std::vector<Combination> all;
+std::vector<parallel::Degrees> factors(int ranks) {
+  std::vector<parallel::Degrees> all;
   for (int tp = 1; tp <= ranks; ++tp)
-    for (int pp = 1; tp * pp <= ranks; ++pp)
-      if (ranks % (tp * pp) == 0) all.push_back({tp, pp, ranks / (tp * pp)});
+    for (int cp = 1; tp * cp <= ranks; ++cp)
+      for (int pp = 1; tp * cp * pp <= ranks; ++pp)
+        if (ranks % (tp * cp * pp) == 0) all.push_back({tp, cp, ranks / (tp * cp * pp), pp});
   return all;
 }
 
-bool stage_exists(int64_t stage) {
-  try {
-    sharding::check({.stage = stage});
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
-}
-
-/// Schedules of a pipeline of that many ranks, with their chunks per rank.
-std::vector<std::pair<std::string, int64_t>> schedules(int pp) {
-  if (pp == 1) return {{"1f1b", 1}};
+/// Schedules of a pipeline of that many ranks, with their chunks per rank. One is enough where
+/// sequences are split as well: what attention does is the same in all.
+std::vector<std::pair<std::string, int64_t>> schedules(int pp, int cp) {
+  if (pp == 1 || cp > 1) return {{"1f1b", 1}};
   std::vector<std::pair<std::string, int64_t>> all;
   for (const auto& name : pipeline::schedule_names()) {
     const auto schedule = pipeline::make_schedule(name);
@@ -121,18 +111,20 @@ std::string layout_text(const RunConfig& c, int ranks) {
 
 std::vector<RunConfig> layouts_of(const RunConfig& config, int ranks) {
   std::vector<RunConfig> all;
-  for (const auto& [tp, pp, dp] : factors(ranks)) {
-    if (config.model.num_attention_heads % tp != 0 || config.model.kv_heads() % tp != 0) continue;
+  for (const auto& d : factors(ranks)) {
+    if (config.model.num_attention_heads % d.tp != 0 || config.model.kv_heads() % d.tp != 0)
+      continue;
+    if (d.cp > 1 && config.model.attention_kind != "dense") continue;
     for (const bool rows_split : {false, true}) {
-      if (rows_split && tp == 1) continue;
-      for (const auto& [schedule, chunks] : schedules(pp))
+      if (rows_split && d.tp == 1) continue;
+      for (const auto& [schedule, chunks] : schedules(d.pp, d.cp))
         for (int64_t stage = 0; stage <= 3; ++stage) {
-          if (!stage_exists(stage) || (stage > 0 && dp == 1)) continue;
+          if (stage > 0 && d.dp * d.cp == 1) continue;
           RunConfig c = config;
-          c.parallel = {tp, 1, pp, rows_split};
+          c.parallel = {d.tp, d.cp, d.pp, rows_split};
           c.pipeline = {schedule, chunks, {}};
           c.zero_optimization.stage = stage;
-          c.train.global_batch_size = c.train.micro_batch_size * dp * 2 * pp;
+          c.train.global_batch_size = c.train.micro_batch_size * d.dp * 2 * d.pp;
           all.push_back(shrunk(std::move(c), ranks));
         }
     }

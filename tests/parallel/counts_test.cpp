@@ -103,25 +103,31 @@ void expect_planned(const trainer::RunConfig& config, int ranks) {
   }
 }
 
+/// Every `step`-th layout of each style.
+size_t walk(int ranks, size_t step) {
+  size_t layouts = 0;
+  for (int style = 0; style < test::kStyles; ++style) {
+    const auto all = trainer::layouts_of(test::model_of_style(style), ranks);
+    for (size_t i = static_cast<size_t>(style); i < all.size(); i += step, ++layouts) {
+      auto config = all[i];
+      test::vary(config, i);
+      expect_planned(config, ranks);
+    }
+  }
+  return layouts;
+}
+
 }  // namespace
 
 TEST_CASE("every rank communicates what the planner predicts", "[parallel]") {
-  size_t layouts = 0;
-  const auto walk = [&](int ranks, size_t step) {
-    for (int style = 0; style < test::kStyles; ++style) {
-      const auto all = trainer::layouts_of(test::model_of_style(style), ranks);
-      for (size_t i = static_cast<size_t>(style); i < all.size(); i += step, ++layouts) {
-        auto config = all[i];
-        test::vary(config, i);
-        expect_planned(config, ranks);
-      }
-    }
-  };
-  walk(2, 2);
-  walk(4, 11);
-  walk(6, 25);
-  walk(8, 35);
+  const size_t layouts = walk(2, 3) + walk(4, 13) + walk(6, 41) + walk(8, 61);
   CHECK(layouts >= 40);
+}
+
+TEST_CASE("every rank of every layout communicates what the planner predicts", "[parallel][slow]") {
+  size_t layouts = 0;
+  for (const int ranks : {2, 3, 4, 6, 8}) layouts += walk(ranks, 1);
+  CHECK(layouts >= 200);
 }
 
 TEST_CASE("recomputation repeats the forward collectives of its layers", "[parallel]") {
@@ -140,6 +146,19 @@ TEST_CASE("recomputation repeats the forward collectives of its layers", "[paral
         INFO("layers " << layers << " method " << static_cast<int>(method));
         expect_planned(trainer::shrunk(config, 4), 4);
       }
+}
+
+TEST_CASE("a ring of keys and values is counted, recomputed or not", "[parallel]") {
+  for (const int64_t tp : {1, 2})
+    for (const auto granularity :
+         {remat::Granularity::none, remat::Granularity::selective, remat::Granularity::full}) {
+      auto config = test::model_of_style(1);
+      config.parallel = {tp, 2, 2, tp > 1};
+      config.recompute.granularity = granularity;
+      config.recompute.modules = {"core_attn", "mlp"};
+      const int ranks = static_cast<int>(4 * tp);
+      expect_planned(trainer::shrunk(config, ranks), ranks);
+    }
 }
 
 TEST_CASE("a plan of another layout is not what is communicated", "[parallel]") {

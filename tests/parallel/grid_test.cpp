@@ -56,8 +56,8 @@ TEST_CASE("layouts of 2, 3, 4 and 6 ranks compute what one rank computes", "[par
   Worst worst;
   walk(2, 3, worst);
   walk(3, 3, worst);
-  walk(4, 9, worst);
-  walk(6, 17, worst);
+  walk(4, 13, worst);
+  walk(6, 31, worst);
   CHECK(worst.layouts >= 40);
 }
 

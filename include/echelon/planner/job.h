@@ -23,6 +23,8 @@ struct Job {
   int64_t recomputed_layers = 0;
   /// Neighbouring recomputed layers that keep one input together.
   int64_t recomputed_together = 1;
+  bool recomputed_cores = false;  ///< what lies between the attention projections runs again
+  bool recomputed_mlps = false;   ///< the feed-forward of every layer runs again
 
   int64_t micros(const parallel::Degrees& d) const { return global_batch / (micro_batch * d.dp); }
   int chunks() const { return static_cast<int>(pipeline.virtual_pipeline_model_parallel_size); }
