@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "echelon/comm/world.h"
+#include "echelon/ops/threads.h"
 #include "echelon/planner/memory.h"
 #include "echelon/planner/traffic.h"
 #include "echelon/telemetry/comm_log.h"
@@ -44,6 +45,7 @@ std::vector<Counted> count(const trainer::RunConfig& config, int ranks) {
   for (int rank = 0; rank < ranks; ++rank) logs.push_back(std::make_unique<telemetry::CommLog>());
   std::vector<Counted> counted(static_cast<size_t>(ranks));
   comm::run_thread_ranks(ranks, [&](comm::Communicator& world) {
+    ops::use_threads(1);
     const auto rank = static_cast<size_t>(world.rank());
     const auto phase = std::make_shared<std::string>("init");
     const auto logged =

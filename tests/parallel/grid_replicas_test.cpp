@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "echelon/comm/world.h"
+#include "echelon/ops/threads.h"
 #include "src/trainer/replicas.h"
 #include "tests/parallel/grid_model.h"
 
@@ -32,6 +33,7 @@ std::string check_after_flip(const trainer::RunConfig& config, int rank, size_t 
                              int bit) {
   std::vector<std::string> said(8);
   comm::run_thread_ranks(8, [&](comm::Communicator& world) {
+    ops::use_threads(1);
     auto parts = trainer::assemble(config, world, nullptr);
     const auto& all = parts.parameters();
     const nn::Parameter& p = *all[parameter % all.size()];
