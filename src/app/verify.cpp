@@ -41,8 +41,21 @@ int ranks_for(const trainer::RunConfig& config, int64_t wanted) {
   return static_cast<int>(model * (2 * model <= 8 ? 2 : 1));
 }
 
+/// The rules that shrinking would make true: does the user's own model fit the layout? The batch is
+/// the one of other rank counts and the vocabulary that of the data, so both are taken to fit.
+void check_own(trainer::LoadedRun run, int ranks) {
+  auto& c = run.config;
+  const auto d = parallel::degrees_of(c.parallel, ranks);
+  const int64_t unit = c.train.micro_batch_size * d.dp * d.pp;
+  c.train.global_batch_size = (c.train.global_batch_size + unit - 1) / unit * unit;
+  c.train.rampup_batch_size.clear();
+  if (c.model.vocab_size == 0) c.model.vocab_size = 50257;
+  trainer::check_run(run, ranks);
+}
+
 int verify_one(const trainer::LoadedRun& run, const Options& options) {
   const int ranks = ranks_for(run.config, options.np);
+  check_own(run, ranks);
   const trainer::LoadedRun small{trainer::shrunk(run.config, ranks), run.settings};
   trainer::check_run(small, ranks);
   const auto& m = small.config.model;
