@@ -42,8 +42,19 @@ void write_tile(const TileArgs& t, const simd::Vec (&sum)[kRows][kVecs]) {
   }
 }
 
+// c comes from memory while the products run, where it is added to.
+template <int kRows, int kVecs>
+void fetch_tile(const TileArgs& t) {
+  for (int i = 0; i < kRows; ++i) {
+    for (int j = 0; j < kVecs; ++j) {
+      __builtin_prefetch(t.c + i * t.c_stride + j * simd::kLanes, 1);
+    }
+  }
+}
+
 template <int kRows, int kVecs>
 void run_tile(const TileArgs& t) {
+  if (t.accumulate) fetch_tile<kRows, kVecs>(t);
   simd::Vec sum[kRows][kVecs];
   for (int i = 0; i < kRows; ++i) {
     for (int j = 0; j < kVecs; ++j) sum[i][j] = simd::zero();
