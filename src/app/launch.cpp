@@ -16,6 +16,7 @@
 #include "echelon/base/text.h"
 #include "echelon/device/device.h"
 #include "src/app/commands.h"
+#include "src/app/environment.h"
 
 namespace echelon::app {
 
@@ -110,6 +111,8 @@ std::vector<std::string> mpirun_words(Plan plan) {
       "none",   "--oversubscribe", "--mca", "mpi_yield_when_idle",      "1"};
   if (::geteuid() == 0) words.push_back("--allow-run-as-root");
   words.insert(words.end(), {"-x", fmt::format("OMP_NUM_THREADS={}", plan.threads)});
+  if (!waiting_is_settled())
+    words.insert(words.end(), {"-x", fmt::format("GOMP_SPINCOUNT={}", kSpinCount)});
   winsize size{};  // rank 0 draws its progress line through mpirun's pipe
   if (::isatty(STDERR_FILENO) == 1 && ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 &&
       size.ws_col > 0)

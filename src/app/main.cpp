@@ -9,6 +9,7 @@
 #include "echelon/base/text.h"
 #include "echelon/comm/world.h"
 #include "src/app/commands.h"
+#include "src/app/environment.h"
 #include "src/app/processor.h"
 
 namespace {
@@ -53,6 +54,7 @@ int dispatch(int argc, char** argv) {
     return argc < 2 ? static_cast<int>(echelon::ExitCode::config) : 0;
   }
   const std::string word = argv[1];
+  echelon::app::settle_waiting(word, argv);
   if (word == "--version") {
     fmt::print("echelon " ECHELON_VERSION "\n");
     return 0;
