@@ -8,7 +8,9 @@ struct Memory {
   int64_t weights = 0;    ///< stage 3: this rank's part
   int64_t gathered = 0;   ///< stage 3: the two largest units next to each other
   int64_t gradients = 0;  ///< from stage 2 on: this rank's part
-  int64_t staging = 0;    ///< from stage 2 on: buckets in which gradients pass through
+  /// From stage 2 on: two buckets in which gradients pass through. More where buckets stay open for
+  /// long: norms open them before the W of zero_bubble fills them, two chunks may share one.
+  int64_t staging = 0;
   int64_t optimizer = 0;
   int64_t activations = 0;  ///< stashes at their peak
   int64_t total() const {
