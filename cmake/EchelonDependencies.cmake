@@ -9,15 +9,6 @@ if(ECHELON_OPENMP)
   find_package(OpenMP REQUIRED COMPONENTS CXX)
 endif()
 
-# libxsmm 1.17: static libraries, no CMake files. Its BLAS fall-back is never called.
-find_library(XSMM_LIBRARY xsmm REQUIRED)
-find_library(XSMM_NOBLAS_LIBRARY xsmmnoblas REQUIRED)
-find_path(XSMM_INCLUDE_DIR libxsmm.h REQUIRED)
-add_library(echelon_xsmm INTERFACE)
-target_include_directories(echelon_xsmm SYSTEM INTERFACE ${XSMM_INCLUDE_DIR})
-target_link_libraries(echelon_xsmm INTERFACE ${XSMM_LIBRARY} ${XSMM_NOBLAS_LIBRARY} ${CMAKE_DL_LIBS}
-                                             Threads::Threads)
-
 # CUDA is optional: AUTO takes it when a compiler is there.
 if(NOT ECHELON_CUDA STREQUAL "OFF")
   include(CheckLanguage)
