@@ -34,8 +34,7 @@ class Loop {
       const StepReport report = trainer_.step();
       journal_.step(report);
       if (report.skipped) continue;  // shown with the next update
-      if (due(config_.train.eval_interval) || (config_.train.eval_interval > 0 && last()))
-        validate();
+      if (validates_ && (due(config_.train.eval_interval) || last())) validate();
       const bool save_now =
           due(config_.checkpoint.save_interval) || (last() && config_.checkpoint.save_last);
       if (save_now) save();

@@ -161,3 +161,12 @@ TEST_CASE("a tiny model's first step is there within a second", "[cli]") {
   WARN("start, one step and end took " << ended.seconds << " s");
   CHECK(ended.seconds < 5);  // civil to busy machines
 }
+TEST_CASE("training without a validation share says so and goes on", "[cli]") {
+  const Scratch folder;
+  prepare_tiny(folder);
+  const auto ended = echelon_in(folder, train_words({"data.split=[1, 0, 0]"}));
+  INFO(ended.err);
+  CHECK(ended.code == 0);
+  CHECK_THAT(ended.err, Contains("no validation"));
+}
+
