@@ -66,7 +66,9 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 OutputFile::OutputFile(const std::filesystem::path& path, Mode mode) : path_(path) {
-  const int how = mode == Mode::create_exclusive ? O_EXCL : mode == Mode::truncate ? O_TRUNC : O_APPEND;
+  const int how = mode == Mode::create_exclusive ? O_EXCL
+                  : mode == Mode::truncate       ? O_TRUNC
+                                                 : O_APPEND;
   fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | how, 0644);
   if (fd_ < 0) storage_error(path_, "creating");
 }

@@ -11,8 +11,8 @@ namespace echelon::log {
 
 namespace {
 std::shared_ptr<spdlog::logger> make_logger() {
-  auto logger = std::make_shared<spdlog::logger>(
-      "echelon", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger = std::make_shared<spdlog::logger>("echelon",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
   // On a terminal a log line may cover a longer progress line: clear what is left of that.
   logger->set_pattern(::isatty(STDERR_FILENO) == 1 ? "echelon: %v\033[K" : "echelon: %v");
   const char* wanted = std::getenv("ECHELON_LOG");

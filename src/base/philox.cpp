@@ -35,8 +35,7 @@ std::vector<int64_t> permutation(int64_t n, Philox rng) {
   std::iota(order.begin(), order.end(), int64_t{0});
   uint64_t draw = 0;
   for (int64_t i = n - 1; i > 0; --i, ++draw)
-    std::swap(order[static_cast<size_t>(i)],
-              order[rng.below(draw, static_cast<uint32_t>(i + 1))]);
+    std::swap(order[static_cast<size_t>(i)], order[rng.below(draw, static_cast<uint32_t>(i + 1))]);
   return order;
 }
 

@@ -40,7 +40,10 @@ size_t printable_length(std::string_view s, size_t i) {
   const auto at = [&](size_t k) { return static_cast<unsigned char>(s[k]); };
   const unsigned char c = at(i);
   if (c < 0x80) return c >= 0x20 && c != 0x7F ? 1 : 0;
-  const size_t n = c >= 0xF0 && c < 0xF5 ? 4 : c >= 0xE0 && c < 0xF0 ? 3 : c >= 0xC2 && c < 0xE0 ? 2 : 0;
+  const size_t n = c >= 0xF0 && c < 0xF5   ? 4
+                   : c >= 0xE0 && c < 0xF0 ? 3
+                   : c >= 0xC2 && c < 0xE0 ? 2
+                                           : 0;
   if (n == 0 || i + n > s.size()) return 0;
   for (size_t k = 1; k < n; ++k)
     if ((at(i + k) & 0xC0) != 0x80) return 0;
@@ -66,7 +69,10 @@ namespace {
 std::string scaled(double value, const char* gap, std::array<const char*, 5> units) {
   size_t unit = 0;
   while (std::abs(value) >= 999.5 && unit + 1 < units.size()) value /= 1000, ++unit;
-  const int digits = unit == 0 ? 0 : std::abs(value) >= 99.95 ? 0 : std::abs(value) >= 9.995 ? 1 : 2;
+  const int digits = unit == 0                  ? 0
+                     : std::abs(value) >= 99.95 ? 0
+                     : std::abs(value) >= 9.995 ? 1
+                                                : 2;
   return fmt::format("{:.{}f}{}{}", value, digits, gap, units[unit]);
 }
 }  // namespace

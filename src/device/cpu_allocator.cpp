@@ -76,7 +76,8 @@ class Pool {
     }
     if (!block)
       fail(ExitCode::out_of_memory, "E9", "host memory: found none for {}, {} in use by tensors",
-           text::bytes(static_cast<double>(size)), text::bytes(static_cast<double>(use_.total_now)));
+           text::bytes(static_cast<double>(size)),
+           text::bytes(static_cast<double>(use_.total_now)));
     if (size >= kHugePage) ::madvise(block, size, MADV_HUGEPAGE);
     return static_cast<std::byte*>(block);
   }
@@ -97,7 +98,8 @@ class CpuAllocator : public Allocator {
   std::shared_ptr<std::byte> allocate(size_t bytes, MemoryCategory category) override {
     const size_t size = size_class(bytes);
     std::byte* block = pool_->take(size, category);
-    return {block, [pool = pool_, size, category](std::byte* p) { pool->give_back(p, size, category); }};
+    return {block,
+            [pool = pool_, size, category](std::byte* p) { pool->give_back(p, size, category); }};
   }
   Device device() const override { return {}; }
   MemoryUse use() const override { return pool_->use(); }

@@ -47,8 +47,8 @@ Tensor Tensor::flat(int64_t from, int64_t to) const {
   ECH_CHECK(0 <= from && from <= to && to <= elements(), "elements [{}, {}) of {}", from, to,
             elements());
   Tensor t = *this;
-  t.data_ = std::shared_ptr<std::byte>(
-      data_, data_.get() + static_cast<size_t>(from) * size_of(dtype_));
+  t.data_ =
+      std::shared_ptr<std::byte>(data_, data_.get() + static_cast<size_t>(from) * size_of(dtype_));
   t.shape_ = {to - from};
   return t;
 }

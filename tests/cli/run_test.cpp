@@ -169,4 +169,3 @@ TEST_CASE("training without a validation share says so and goes on", "[cli]") {
   CHECK(ended.code == 0);
   CHECK_THAT(ended.err, Contains("no validation"));
 }
-

@@ -18,7 +18,8 @@ nlohmann::json golden_case(const std::string& family, const std::string& name) {
 
 GoldenTensor golden_tensor(const nlohmann::json& value) {
   if (value.is_number()) return {{1}, {value.get<double>()}};
-  return {value.at("shape").get<std::vector<int64_t>>(), value.at("data").get<std::vector<double>>()};
+  return {value.at("shape").get<std::vector<int64_t>>(),
+          value.at("data").get<std::vector<double>>()};
 }
 
 Tensor to_tensor(const std::vector<float>& values, const Shape& shape, Allocator& allocator) {
@@ -53,22 +54,26 @@ double unit(int64_t index, int seed) {
 std::vector<float> fill(int64_t count, int seed, double scale, double offset) {
   std::vector<float> values(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i)
-    values[static_cast<size_t>(i)] = static_cast<float>(offset + scale * (2.0 * unit(i + 1, seed) - 1.0));
+    values[static_cast<size_t>(i)] =
+        static_cast<float>(offset + scale * (2.0 * unit(i + 1, seed) - 1.0));
   return values;
 }
 
 std::vector<int32_t> tokens(int64_t count, int vocab, int seed) {
   std::vector<int32_t> values(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i)
-    values[static_cast<size_t>(i)] = static_cast<int32_t>(std::floor(unit(i + 1, seed + 5000) * vocab));
+    values[static_cast<size_t>(i)] =
+        static_cast<int32_t>(std::floor(unit(i + 1, seed + 5000) * vocab));
   return values;
 }
 
-double worst_error(const std::vector<float>& a, const std::vector<double>& b, double rtol, double atol) {
+double worst_error(const std::vector<float>& a, const std::vector<double>& b, double rtol,
+                   double atol) {
   if (a.size() != b.size()) throw std::runtime_error("sizes differ");
   double worst = 0;
   for (size_t i = 0; i < a.size(); ++i) {
-    const double error = std::abs(static_cast<double>(a[i]) - b[i]) / (atol + rtol * std::abs(b[i]));
+    const double error =
+        std::abs(static_cast<double>(a[i]) - b[i]) / (atol + rtol * std::abs(b[i]));
     worst = std::isnan(error) ? INFINITY : std::max(worst, error);
   }
   return worst;

@@ -29,6 +29,7 @@ std::vector<float> fill(int64_t count, int seed, double scale = 1.0, double offs
 std::vector<int32_t> tokens(int64_t count, int vocab, int seed);
 
 /// Largest |a-b| / (atol + rtol*|b|): at most 1 when every element agrees.
-double worst_error(const std::vector<float>& a, const std::vector<double>& b, double rtol, double atol);
+double worst_error(const std::vector<float>& a, const std::vector<double>& b, double rtol,
+                   double atol);
 
 }  // namespace echelon::test

@@ -56,9 +56,9 @@ namespace detail {
 }
 
 /// Programmer errors: throws Error(internal) with "file:line: condition: message".
-#define ECH_CHECK(cond, ...)                                                             \
-  do {                                                                                   \
-    if (!(cond)) [[unlikely]]                                                            \
+#define ECH_CHECK(cond, ...)                                                                \
+  do {                                                                                      \
+    if (!(cond)) [[unlikely]]                                                               \
       ::echelon::detail::check_failed(__FILE__, __LINE__, #cond, fmt::format(__VA_ARGS__)); \
   } while (false)
 

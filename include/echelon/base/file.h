@@ -54,7 +54,8 @@ class OutputFile {
 /// Whole content of a regular file of at most `limit` bytes.
 std::string read_file(const std::filesystem::path& path, size_t limit,
                       ExitCode on_error = ExitCode::data);
-/// Write to a temporary name, sync, rename, sync the folder: the old or the new content, never half.
+/// Write to a temporary name, sync, rename, sync the folder: the old or the new content, never
+/// half.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 void sync_directory(const std::filesystem::path& path);
 /// SHA-256 as 64 lower-case hex digits (FIPS 180-4).

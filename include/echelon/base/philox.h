@@ -18,9 +18,7 @@ struct Philox {
   std::array<uint32_t, 4> block(uint64_t index) const;
   uint32_t u32(uint64_t element) const { return block(element / 4)[element % 4]; }
   /// 24-bit uniform in [0, 1), exact in float.
-  float uniform(uint64_t element) const {
-    return static_cast<float>(u32(element) >> 8) * 0x1p-24f;
-  }
+  float uniform(uint64_t element) const { return static_cast<float>(u32(element) >> 8) * 0x1p-24f; }
   /// Standard normal by Box-Muller on the pair (2*(i/2), 2*(i/2)+1); even: cosine, odd: sine.
   double normal(uint64_t element) const;
   /// Integer in [0, n), n < 2^32, by multiply-shift.

@@ -13,14 +13,16 @@ struct CommRecord {
   std::string group;  ///< axis name of the communicator: world, dp, tp, pp, cp, embedding
   std::string phase;  ///< init, train, eval, checkpoint
   std::string dtype;
-  int64_t elements = 0;  ///< payload: whole input of a reduce-scatter, whole output of an all-gather
+  int64_t elements =
+      0;  ///< payload: whole input of a reduce-scatter, whole output of an all-gather
   int64_t bytes = 0;
   int group_size = 1;
   int peer = -1;  ///< send and recv only
   double seconds = 0;
 };
 
-/// Receives one record per call; called from the thread that performs the call. Must be thread-safe.
+/// Receives one record per call; called from the thread that performs the call. Must be
+/// thread-safe.
 class CommSink {
  public:
   virtual ~CommSink() = default;

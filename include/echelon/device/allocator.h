@@ -10,7 +10,14 @@
 
 namespace echelon {
 
-enum class MemoryCategory : uint8_t { weights, gradients, optimizer, activations, buckets, workspace };
+enum class MemoryCategory : uint8_t {
+  weights,
+  gradients,
+  optimizer,
+  activations,
+  buckets,
+  workspace
+};
 inline constexpr size_t kMemoryCategories = 6;
 std::string_view name_of(MemoryCategory category);
 

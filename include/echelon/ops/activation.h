@@ -13,6 +13,7 @@ enum class Activation { gelu, gelu_tanh, relu, swiglu };
 /// swiglu: x is [R, 2F] = gate | up, y[R,F] = silu(gate) * up (Shazeer 2020).
 void activation_forward(Activation kind, const Tensor& x, Tensor& y, Stream& stream);
 /// dx (shape of x) from dy and the saved x. Sets dx.
-void activation_backward(Activation kind, const Tensor& dy, const Tensor& x, Tensor& dx, Stream& stream);
+void activation_backward(Activation kind, const Tensor& dy, const Tensor& x, Tensor& dx,
+                         Stream& stream);
 
 }  // namespace echelon::ops

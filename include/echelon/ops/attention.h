@@ -36,19 +36,20 @@ struct AttentionShape {
 
 /// Sets out[batch*query_tokens, heads*head_size] and lse[batch, heads, query_tokens] (f32, natural
 /// log of the sum of exponentials of scaled scores; -inf for rows that see no key, out 0 there).
-void sdpa_forward(const HeadView& q, const HeadView& k, const HeadView& v, const AttentionShape& shape,
-                  Tensor& out, Tensor& lse, Stream& stream);
+void sdpa_forward(const HeadView& q, const HeadView& k, const HeadView& v,
+                  const AttentionShape& shape, Tensor& out, Tensor& lse, Stream& stream);
 
 /// Gradients from the saved out and lse; recomputes the probabilities tile by tile. Sets dq, dk, dv
 /// (the head columns only), or adds to them when `accumulate`. Deterministic.
 void sdpa_backward(const HeadView& q, const HeadView& k, const HeadView& v, const Tensor& out,
-                   const Tensor& lse, const Tensor& dout, const AttentionShape& shape, bool accumulate,
-                   const HeadView& dq, const HeadView& dk, const HeadView& dv, Stream& stream);
+                   const Tensor& lse, const Tensor& dout, const AttentionShape& shape,
+                   bool accumulate, const HeadView& dq, const HeadView& dk, const HeadView& dv,
+                   Stream& stream);
 
-/// Rotary positions (Su et al., RoFormer; LLaMA pairing: dimension i with i + head_size/2), in place.
-/// theta_i = base^(-2i/head_size); row r has position first_position + r % tokens. `inverse` rotates
-/// back (the gradient).
-void rope(const HeadView& x, int64_t heads, int64_t head_size, int64_t tokens, int64_t first_position,
-          float base, bool inverse, Stream& stream);
+/// Rotary positions (Su et al., RoFormer; LLaMA pairing: dimension i with i + head_size/2), in
+/// place. theta_i = base^(-2i/head_size); row r has position first_position + r % tokens. `inverse`
+/// rotates back (the gradient).
+void rope(const HeadView& x, int64_t heads, int64_t head_size, int64_t tokens,
+          int64_t first_position, float base, bool inverse, Stream& stream);
 
 }  // namespace echelon::ops

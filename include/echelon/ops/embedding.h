@@ -12,7 +12,8 @@ void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t first_
 void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t first_row, Tensor& dtable,
                         Stream& stream);
 /// y[row] += table[first_position + row % tokens] for learned positions. Adds.
-void position_add(const Tensor& table, int64_t tokens, int64_t first_position, Tensor& y, Stream& stream);
+void position_add(const Tensor& table, int64_t tokens, int64_t first_position, Tensor& y,
+                  Stream& stream);
 /// dtable[first_position + row % tokens] += dy[row].
 void position_backward(const Tensor& dy, int64_t tokens, int64_t first_position, Tensor& dtable,
                        Stream& stream);

@@ -6,11 +6,12 @@
 namespace echelon::ops {
 
 /// y = (x - mean) * rstd * gain + bias per row; sets y [R,C], mean [R], rstd [R] (f32).
-void layer_norm_forward(const Tensor& x, const Tensor& gain, const Tensor& bias, float eps, Tensor& y,
-                        Tensor& mean, Tensor& rstd, Stream& stream);
+void layer_norm_forward(const Tensor& x, const Tensor& gain, const Tensor& bias, float eps,
+                        Tensor& y, Tensor& mean, Tensor& rstd, Stream& stream);
 /// Sets dx; adds to dgain [C] and dbias [C].
 void layer_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& gain, const Tensor& mean,
-                         const Tensor& rstd, Tensor& dx, Tensor& dgain, Tensor& dbias, Stream& stream);
+                         const Tensor& rstd, Tensor& dx, Tensor& dgain, Tensor& dbias,
+                         Stream& stream);
 /// y = x * rstd * gain with rstd = 1/sqrt(mean(x^2) + eps); sets y, rstd [R].
 void rms_norm_forward(const Tensor& x, const Tensor& gain, float eps, Tensor& y, Tensor& rstd,
                       Stream& stream);

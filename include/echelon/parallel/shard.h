@@ -34,10 +34,12 @@ struct LogicalPart {
 struct ShardInfo {
   std::vector<LogicalPart> parts;
   TpSplit tp = TpSplit::replicated;
-  int64_t number = 0;  ///< global parameter number, the same in every layout: stream of its initialisation
-  int64_t fused_columns = 0;      ///< columns of the whole (unsplit) tensor: element = row*columns+col
-  bool partial_under_sp = false;  ///< gradient is a partial sum per tp rank with sequence parallelism
-  bool tied_copy = false;         ///< second copy of a tied tensor: not counted, not saved
+  int64_t number =
+      0;  ///< global parameter number, the same in every layout: stream of its initialisation
+  int64_t fused_columns = 0;  ///< columns of the whole (unsplit) tensor: element = row*columns+col
+  bool partial_under_sp =
+      false;               ///< gradient is a partial sum per tp rank with sequence parallelism
+  bool tied_copy = false;  ///< second copy of a tied tensor: not counted, not saved
 };
 
 }  // namespace echelon::parallel

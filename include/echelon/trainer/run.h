@@ -4,8 +4,8 @@
 
 namespace echelon::trainer {
 
-/// A whole training run on the ranks of `world`: resume, steps, validation, saving, metrics, report.
-/// Collective. Returns ok, stopped_saved or stopped_save_failed; throws Error for the rest.
+/// A whole training run on the ranks of `world`: resume, steps, validation, saving, metrics,
+/// report. Collective. Returns ok, stopped_saved or stopped_save_failed; throws Error for the rest.
 ExitCode run(LoadedRun run, comm::Communicator& world, const StopSignals& signals);
 
 }  // namespace echelon::trainer

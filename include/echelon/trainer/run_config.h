@@ -30,7 +30,7 @@ struct TrainConfig {
   double exit_after = 0;  ///< seconds; 0: never
   int64_t max_consecutive_skips = 10;
   int64_t replica_check_interval = 0;  ///< updates; 0: never
-  int64_t threads_per_rank = 0;  ///< 0: cores of the host / its ranks
+  int64_t threads_per_rank = 0;        ///< 0: cores of the host / its ranks
   void fields(config::Fields& f);
 };
 

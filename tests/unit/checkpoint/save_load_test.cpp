@@ -15,13 +15,13 @@ namespace fs = std::filesystem;
 namespace {
 
 void save_on(const fs::path& folder, int ranks, int64_t step, DType dtype = DType::f32,
-              float shift = 0) {
+             float shift = 0) {
   test::save_toy(folder, ranks, step, dtype, shift);
 }
 
 /// Step of the checkpoint loaded, -1 for none; wrong elements fail the test.
 int64_t load_on(const fs::path& folder, int ranks, const LoadOptions& options = {},
-                 DType dtype = DType::f32, float shift = 0) {
+                DType dtype = DType::f32, float shift = 0) {
   const auto loaded = test::load_toy(folder, ranks, options, dtype, shift);
   CHECK(loaded.wrong == 0);
   return loaded.step;
