@@ -29,7 +29,6 @@ function(echelon_module name)
   endif()
   if(name STREQUAL "telemetry" AND NVTX_INCLUDE_DIR AND sources)
     target_include_directories(echelon_${name} SYSTEM PRIVATE ${NVTX_INCLUDE_DIR})
-    target_compile_definitions(echelon_${name} PRIVATE ECHELON_HAVE_NVTX)
   endif()
 endfunction()
 

@@ -38,9 +38,7 @@ int check(const std::string& file, std::vector<std::string> overrides) {
     return true;
   });
   const auto world = comm::make_self();
-  auto run = trainer::load_run({.file = config_file(file), .overrides = overrides}, *world);
-  if (run.config.model.vocab_size == 0)
-    run.config.model.vocab_size = 50257;  // the data says it later
+  const auto run = trainer::load_run({.file = config_file(file), .overrides = overrides}, *world);
   trainer::check_run(run, ranks);
   fmt::print("{}: fine for {} rank{}\n", file, ranks, ranks == 1 ? "" : "s");
   return 0;

@@ -100,7 +100,7 @@ int run_plan(const Arguments& arguments) {
   });
   const auto options = config::load<Options>({.file = {}, .overrides = own});
   const auto self = comm::make_self();
-  auto run = trainer::load_run({.file = names[0], .overrides = overrides}, *self);
+  auto run = trainer::load_run({.file = config_file(names[0]), .overrides = overrides}, *self);
   find_vocabulary(run.config, *self);
   const auto& p = run.config.parallel;
   const int64_t model =

@@ -119,7 +119,8 @@ int run_verify(const Arguments& arguments) {
   });
   const auto options = config::load<Options>({.file = {}, .overrides = own});
   const auto world = comm::make_self();
-  const auto run = trainer::load_run({.file = names[0], .overrides = overrides}, *world);
+  const auto run =
+      trainer::load_run({.file = config_file(names[0]), .overrides = overrides}, *world);
   return options.grid > 0 ? verify_grid(run, options) : verify_one(run, options);
 }
 

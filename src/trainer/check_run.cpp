@@ -50,12 +50,14 @@ void check_context(const RunConfig& c, const parallel::Degrees& degrees,
 
 void check_run(const LoadedRun& run, int ranks) {
   const RunConfig& c = run.config;
+  nn::ModelConfig model = c.model;
+  if (model.vocab_size == 0) model.vocab_size = 1;  // the data decides later (settle_vocabulary)
   config::Violations violations(run.settings);
   std::vector<Error> others;
   parallel::Degrees degrees;
   collect(others, [&] { degrees = parallel::degrees_of(c.parallel, ranks); });
   const int64_t tp = c.parallel.tensor_model_parallel_size;
-  for (const auto& issue : nn::validate(c.model, tp, c.parallel.sequence_parallel))
+  for (const auto& issue : nn::validate(model, tp, c.parallel.sequence_parallel))
     violations.add(issue.id, issue.key, issue.found, issue.wanted, issue.advice);
   if (others.empty()) {
     check_batch(c, degrees, violations);

@@ -100,8 +100,8 @@ class Loop {
 }  // namespace
 
 ExitCode run(LoadedRun run, comm::Communicator& world, const StopSignals& signals) {
-  settle_vocabulary(run.config, world);
   check_run(run, world.size());
+  settle_vocabulary(run.config, world);
   const int threads = settle_threads(run.config, world);
   Journal journal(run, world, threads);
   try {

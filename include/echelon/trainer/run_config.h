@@ -68,7 +68,7 @@ struct LoadedRun {
 LoadedRun load_run(const config::Sources& sources, comm::Communicator& world);
 
 /// Every rule across keys (methods: V01..V35, C5..C9) for `ranks` ranks; throws one Error(config)
-/// that lists all violations with file and line. `vocab_known`: model.vocab_size is final.
+/// that lists all violations with file and line. model.vocab_size may still be 0.
 void check_run(const LoadedRun& run, int ranks);
 
 /// Run directory: run_dir, or runs/<name>.
