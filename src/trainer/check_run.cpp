@@ -51,7 +51,7 @@ void check_context(const RunConfig& c, const parallel::Degrees& degrees,
 void check_run(const LoadedRun& run, int ranks) {
   const RunConfig& c = run.config;
   nn::ModelConfig model = c.model;
-  if (model.vocab_size == 0) model.vocab_size = 1;  // the data decides later (settle_vocabulary)
+  if (model.vocab_size == 0) model.vocab_size = 2;  // the data decides later (settle_vocabulary)
   config::Violations violations(run.settings);
   std::vector<Error> others;
   parallel::Degrees degrees;
