@@ -5,7 +5,7 @@ namespace echelon::app {
 
 /// Turns of its loop that an OpenMP thread waits before it sleeps. The library's own 300000 take
 /// the processor from whoever works, where ranks or other programs share the cores.
-inline constexpr const char* kSpinCount = "2000";
+inline constexpr const char* kSpinCount = "20000";
 
 /// Whether the user said how OpenMP threads wait (GOMP_SPINCOUNT, OMP_WAIT_POLICY).
 bool waiting_is_settled();
