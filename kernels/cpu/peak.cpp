@@ -26,7 +26,7 @@ simd::Vec spin(simd::Vec factor, simd::Vec start) {
 
 }  // namespace
 
-double fma_peak_gflops(int threads, double seconds) {
+double fma_peak_gflops([[maybe_unused]] int threads, double seconds) {
   using Clock = std::chrono::steady_clock;
   double total = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : total)
